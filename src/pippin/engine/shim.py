@@ -1,0 +1,33 @@
+"""Stands in for Cython's `cython` module where Cython is not installed: every annotation and decorator is a no-op.
+
+Only what the engine uses is here. Modules import it the way Cython understands:
+
+    try:
+        import cython
+    except ModuleNotFoundError:
+        from pippin.engine import shim as cython
+"""
+
+from __future__ import annotations
+
+compiled = False
+
+
+def _same(thing):  # type: ignore[no-untyped-def]
+    return thing
+
+
+def _decorator(*_args, **_kwargs):  # type: ignore[no-untyped-def]
+    return _same
+
+
+final = cclass = cfunc = ccall = inline = _same
+boundscheck = wraparound = exceptval = cdivision = locals = _decorator
+
+
+def declare(_type=None, value=None, **_kwargs):  # type: ignore[no-untyped-def]
+    return value
+
+
+def cast(_type, value, **_kwargs):  # type: ignore[no-untyped-def]
+    return value

@@ -1,0 +1,31 @@
+"""What every source returns: one zone's records as a stream, where they came from, and what was wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pippin.zone.problem import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """A file that was read, as it was when it was opened: enough to tell later whether it changed."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The outcome of reading one zone. `records` is to be used only if no problem is an error."""
+
+    origin: bytes
+    """Absolute, lower-case, uncompressed wire format."""
+    records: bytes | bytearray
+    """A record stream (`pippin.engine.records`); `Record.file` indexes `files`."""
+    files: tuple[str, ...]
+    dependencies: tuple[Dependency, ...]
+    problems: tuple[Problem, ...]
+    is_master_file: bool = True
+    """False for a CSV, which has no NS records and is only warned about that."""
