@@ -1,0 +1,68 @@
+# The commands of a working day; `make help` lists them. Everything happens in .venv, nothing is installed system-wide
+# except by `make test`, which as root on Debian adds the peers (other DNS servers and clients) the tests talk to.
+
+PYTHON ?= python3
+BIN := .venv/bin
+LISTEN ?= --listen 127.0.0.1:5300 --listen [::1]:5300
+WORKERS_FOR_TESTS ?= 2
+
+ENGINE_SOURCES := $(wildcard src/pippin/engine/*.py src/pippin/engine/*.pyx)
+# What depends on the engine runs a second time with the uncompiled engine.
+BOTH_WAYS := $(wildcard tests/engine tests/agreement tests/scenarios tests/zone tests/store tests/query tests/serve)
+
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS_FOR_TESTS) --dist loadfile
+MAKEFLAGS += --no-print-directory
+.DELETE_ON_ERROR:
+.PHONY: help serve build test peers check bench fuzz clean
+
+help:
+	@echo "make serve   build, then serve examples/ on 127.0.0.1:5300 and [::1]:5300"
+	@echo "make test    every test, with the compiled engine; then the engine's again, uncompiled"
+	@echo "make check   lint, types, floors"
+	@echo "make bench   measure against other servers"
+	@echo "make fuzz    a short fuzzing run"
+	@echo "make clean   remove what was built"
+
+serve: build
+	$(BIN)/pippin serve examples $(LISTEN)
+
+build: .venv/.built
+
+.venv/.dependencies: pyproject.toml constraints.txt
+	@.ci/requirements $(PYTHON)
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -U "pip>=25.1" "setuptools>=77"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt --group dev
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt --no-build-isolation -e ".[fast]"
+	@touch $@
+
+# An extension module older than its source would shadow it: rebuild before anything runs.
+.venv/.built: .venv/.dependencies setup.py $(ENGINE_SOURCES)
+	@mkdir -p build
+	@$(BIN)/python setup.py -q build_ext --inplace --parallel 2 >build/engine.log 2>&1 || { cat build/engine.log; exit 1; }
+	@touch $@
+
+peers:
+	@.ci/peers
+
+test: build peers
+ifneq ($(BOTH_WAYS),)
+	PIPPIN_PURE=1 $(PYTEST) $(BOTH_WAYS)
+endif
+	$(PYTEST)
+
+check: build
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/test_floors.py
+
+bench: build peers
+	$(BIN)/python -m bench
+
+fuzz: build
+	$(BIN)/python -m fuzz
+
+clean:
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info
+	find src -name '*.so' -delete
+	find . -name __pycache__ -prune -exec rm -rf {} +
