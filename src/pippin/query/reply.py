@@ -1,0 +1,26 @@
+"""Reply: an answer ready for the engine to finish, which adds header, question, truncation and OPT."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Everything of a reply that does not depend on the packet that asked."""
+
+    body: bytes
+    """All that follows the question, without OPT. Compression pointers are offsets from the message's start."""
+    answers: int
+    authorities: int
+    additionals: int
+    """Records in each section."""
+    rcode: int = 0
+    """May need the extended bits of OPT (RFC 6891 section 6.1.3)."""
+    authoritative: bool = True
+    glue_required: bool = False
+    """A referral: additional records that do not fit set TC (RFC 9471)."""
+    ede: int = -1
+    """Extended DNS error info-code (RFC 8914), -1 for none."""
+    ttl: int = 0
+    """Seconds that the answer cache may keep it; 0 for never."""
