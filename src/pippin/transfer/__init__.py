@@ -1,0 +1,1 @@
+"""Floor 4: whole zones on the wire, out and in."""

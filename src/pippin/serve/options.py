@@ -1,0 +1,39 @@
+"""What a worker is told when it starts: one frozen value that crosses the process boundary as JSON."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Socket(Struct, frozen=True):
+    """A bound socket that the worker inherits. `wildcard`: replies must leave from the address that was asked."""
+
+    fd: int
+    kind: str
+    """"udp" or "tcp" (listening)."""
+    wildcard: bool
+
+
+class WorkerOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything a worker needs to know; meanings and defaults of most are `control.settings`."""
+
+    index: int
+    sockets: tuple[Socket, ...]
+    store: str
+    cookie_secret: bytes
+    """16 octets, the same in all workers: a cookie from one is good at all (RFC 9018)."""
+    core: int | None = None
+    queue_size: int = 4096
+    cache_size: int = 65536
+    cache_bytes: int = 32 << 20
+    udp_size: int = 1232
+    rotate: bool = False
+    server_id: str | None = None
+    version: str | None = None
+    allow_transfer: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    tcp_clients: int = 4096
+    tcp_clients_per_address: int = 256
+    tcp_idle_timeout: float = 10.0
+    tcp_write_timeout: float = 5.0
+    tcp_pipeline: int = 128
+    drain_timeout: float = 5.0

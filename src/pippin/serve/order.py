@@ -1,0 +1,17 @@
+"""The handler pipeline as data: the first handler that returns an answer wins."""
+
+from __future__ import annotations
+
+from pippin.query.pipeline import Handler
+from pippin.serve.chaos import Chaos
+from pippin.serve.options import WorkerOptions
+from pippin.serve.zones import PublishedZones, ZoneAnswers
+from pippin.transfer.axfr import TransferOut
+
+
+def handlers(options: WorkerOptions, zones: PublishedZones) -> tuple[Handler, ...]:
+    return (
+        Chaos(options.version, options.server_id).handle,  # class CH
+        TransferOut(zones.get, options.allow_transfer).handle,  # AXFR and IXFR
+        ZoneAnswers(zones).handle,  # everything else
+    )

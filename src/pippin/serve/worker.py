@@ -1,0 +1,243 @@
+"""A worker: inherits listening sockets, maps the published zones, answers.
+
+The walk of a packet: receive a batch, `Responder.answer` gives each packet a verdict, send the batch. What the
+engine calls SLOW is copied into the pipeline and answered later from the same socket.
+
+`python -m pippin.serve.worker FD` runs one as a process: a fresh interpreter, told what to do through the control
+socket FD by one JSON object a line:
+
+    control -> worker   the `WorkerOptions`, then {"do": "start" | "drain" | "stop" | "statistics"}
+    worker -> control   {"event": "ready" | "answering" | "statistics", ...}
+
+A worker whose control process is gone goes on answering for `ORPHAN_PATIENCE` seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Coroutine
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+import msgspec
+import structlog
+
+from pippin.engine.path import SLOW, Batch, Options, Responder, client_address
+from pippin.engine.sockets import Endpoint
+from pippin.query.pipeline import Outcome, Pipeline
+from pippin.query.query import Query, Transport
+from pippin.query.reply import Reply
+from pippin.serve.options import WorkerOptions
+from pippin.serve.order import handlers
+from pippin.serve.tcp import TcpLimits, TcpServer
+from pippin.serve.zones import PublishedZones
+from pippin.store.reader import Reader
+
+log = structlog.get_logger(__name__)
+
+BATCH = 64
+"""Packets of one receive call."""
+
+BATCHES_PER_WAKEUP = 16
+"""Batches answered before TCP and the pipeline get their turn: a thousand packets, about 5 ms."""
+
+TCP_BACKLOG = 1024
+
+ORPHAN_PATIENCE = 10.0
+"""Seconds a worker answers without its control process, so that one that is restarted finds clients unharmed.
+Not longer: nobody tells an orphan about new zone data."""
+
+
+class Worker:
+    """Everything one worker does inside a running event loop. `start` it, later `drain` it."""
+
+    def __init__(self, options: WorkerOptions, reader: Reader) -> None:
+        self._options = options
+        self._reader = reader
+        self._responder = Responder(
+            Options(
+                udp_size=options.udp_size,
+                server_id=(options.server_id or "").encode(),
+                cookie_secret=options.cookie_secret,
+                cache_entries=options.cache_size,
+                cache_bytes=options.cache_bytes,
+            ),
+            reader.counters(options.index),
+        )
+        self._batch = Batch(BATCH)
+        self._endpoints: list[tuple[socket.socket, Endpoint]] = []
+        self._servers: list[asyncio.Server] = []
+        self._pipeline = Pipeline(
+            handlers(options, PublishedZones(reader.zone_image)), queue_size=options.queue_size
+        )
+        self._tcp = TcpServer(
+            self._responder.answer_stream,
+            self._responder.finish,
+            self._offer_stream,
+            TcpLimits(
+                options.tcp_clients,
+                options.tcp_clients_per_address,
+                options.tcp_idle_timeout,
+                options.tcp_write_timeout,
+                options.tcp_pipeline,
+            ),
+        )
+
+    async def start(self) -> None:
+        """Begin to answer on all sockets."""
+        loop = asyncio.get_running_loop()
+        self._reader.follow(self._responder)
+        for inherited in self._options.sockets:
+            sock = socket.socket(fileno=os.dup(inherited.fd))
+            sock.setblocking(False)
+            if inherited.kind == "udp":
+                endpoint = Endpoint(sock.fileno(), self._batch, inherited.wildcard)
+                self._endpoints.append((sock, endpoint))
+                loop.add_reader(sock.fileno(), partial(self._on_packets, endpoint))
+            else:
+                server = await loop.create_server(self._tcp.connection, sock=sock, backlog=TCP_BACKLOG)
+                self._servers.append(server)
+
+    async def drain(self, timeout: float) -> None:
+        """Answer what has been received, for at most `timeout` seconds; then close everything."""
+        loop = asyncio.get_running_loop()
+        for server in self._servers:
+            server.close()
+        for sock, endpoint in self._endpoints:
+            self._on_packets(endpoint)
+            loop.remove_reader(sock.fileno())
+        try:
+            async with asyncio.timeout(timeout):
+                await self._pipeline.wait_idle()
+        except TimeoutError:
+            self._pipeline.close()
+        await self._tcp.drain(timeout)
+        for sock, _ in self._endpoints:
+            sock.close()
+        self._endpoints.clear()
+
+    def statistics(self) -> dict[str, Any]:
+        return {"tcp": asdict(self._tcp.statistics()), "pipeline": asdict(self._pipeline.statistics())}
+
+    def _on_packets(self, endpoint: Endpoint) -> None:
+        batch, responder = self._batch, self._responder
+        for _ in range(BATCHES_PER_WAKEUP):
+            count = endpoint.receive()
+            if not count:
+                return
+            self._reader.follow(responder)
+            if responder.answer(batch, count, int(time.time())):
+                self._defer(endpoint, count)
+            endpoint.send(count)
+            if count < BATCH:
+                return
+
+    def _defer(self, endpoint: Endpoint, count: int) -> None:
+        batch = self._batch
+        index = batch.verdicts.find(SLOW, 0, count)
+        while index >= 0:
+            client = batch.client(index)
+            query = Query(batch.query(index), client_address(client), Transport.UDP, (endpoint, client))
+            self._pipeline.offer(query, self._deliver_packet)
+            index = batch.verdicts.find(SLOW, index + 1, count)
+
+    def _deliver_packet(self, query: Query, outcome: Outcome) -> None:
+        if not isinstance(outcome, Reply):
+            return
+        endpoint, client = query.origin  # type: ignore[misc, has-type]
+        now = int(time.time())
+        self._remember(query, outcome, now)
+        endpoint.send_one(self._responder.finish(query.wire, client, now, outcome, False), client)
+
+    def _offer_stream(self, query: Query) -> bool:
+        return self._pipeline.offer(query, self._deliver_stream)
+
+    def _deliver_stream(self, query: Query, outcome: Outcome) -> None:
+        if isinstance(outcome, Reply):
+            self._remember(query, outcome, int(time.time()))
+        self._tcp.deliver(query, outcome)
+
+    def _remember(self, query: Query, reply: Reply, now: int) -> None:
+        if reply.ttl:
+            self._responder.remember(query.wire, reply, now)
+
+
+class Process:
+    """A worker as a process of its own, led by the control process."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._worker: Worker | None = None
+
+    async def run(self) -> None:
+        """Do what the control process says until it says stop, or has been gone for long enough."""
+        options = msgspec.json.decode(await self._reader.readline(), type=WorkerOptions)
+        if options.core is not None:
+            os.sched_setaffinity(0, {options.core})
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        loop.add_signal_handler(signal.SIGTERM, stop.set)
+        self._tell("ready")
+        commands = asyncio.create_task(self._obey(options, stop))
+        await stop.wait()
+        commands.cancel()
+        if self._worker is not None:
+            await self._worker.drain(options.drain_timeout)
+
+    async def _obey(self, options: WorkerOptions, stop: asyncio.Event) -> None:
+        while line := await self._reader.readline():
+            match msgspec.json.decode(line)["do"]:
+                case "start":
+                    self._worker = Worker(options, Reader(options.store))
+                    await self._worker.start()
+                    self._tell("answering")
+                case "statistics":
+                    self._tell("statistics", **(self._worker.statistics() if self._worker else {}))
+                case "drain":
+                    stop.set()
+                case "stop":
+                    os._exit(0)  # SIGINT: at once, whatever is in work
+        if self._worker is not None:
+            log.warning("the control process is gone, going on without it", seconds=ORPHAN_PATIENCE)
+            await asyncio.sleep(ORPHAN_PATIENCE)
+        stop.set()
+
+    def _tell(self, event: str, **values: Any) -> None:
+        if not self._writer.is_closing():
+            self._writer.write(msgspec.json.encode({"event": event, **values}) + b"\n")
+
+
+async def _lead(control: int) -> None:
+    reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=control))
+    await Process(reader, writer).run()
+
+
+def main() -> None:
+    from pippin.serve import logs
+
+    logs.configure()
+    # Ctrl-C and a hang-up reach the whole process group; what they mean for a worker is the control process' say.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    run_loop(_lead(int(sys.argv[1])))
+
+
+def run_loop(main: Coroutine[Any, Any, None]) -> None:
+    """`asyncio.run`, on uvloop where it is installed: its TCP side is about twice as fast."""
+    try:
+        import uvloop
+    except ModuleNotFoundError:
+        asyncio.run(main)
+    else:
+        uvloop.run(main)
+
+
+if __name__ == "__main__":
+    main()
