@@ -35,7 +35,7 @@ from pippin.zone import denial
 from pippin.zone.zone import Node, Zone
 
 CHAIN_LIMIT = 16
-"""Aliases followed for one question: more than any chain that a resolver would follow to its end."""
+"""Aliases in one reply; a longer chain ends there, like a loop, and the resolver may ask on."""
 
 _WILDCARD = dns.name.Name([b"*"])
 _DENIAL_TYPES = frozenset({dns.rdatatype.RRSIG, dns.rdatatype.NSEC, dns.rdatatype.NSEC3})
@@ -112,7 +112,7 @@ def answer(
                 return Answer(dns.rcode.REFUSED, aa=False, ede=dns.edns.EDECode.NOT_AUTHORITATIVE)
             break  # the chain leaves what is served here: the resolver goes on
         name = walk.step(zone, name)
-        if name in followed or len(followed) > chain_limit:
+        if name in followed or len(followed) >= chain_limit:
             break
         if name is not None:
             followed.add(name)
@@ -195,8 +195,7 @@ class _Walk:
 
     def positive(self, zone: Zone, node: Node, rrset: dns.rrset.RRset, name: dns.name.Name) -> None:
         self.add(self.result.answer, node, rrset, name)
-        with_glue = rrset.rdtype == dns.rdatatype.NS
-        self.add_addresses(zone, targets(rrset, name), with_glue)
+        self.add_addresses(zone, [t for t in targets(rrset, name) if zone.cut_above(t) is None])
 
     def alias(self, node: Node, cname: dns.rrset.RRset, name: dns.name.Name) -> dns.name.Name:
         self.add(self.result.answer, node, cname, name)
@@ -234,8 +233,8 @@ class _Walk:
             else:
                 self.prove(denial.of(zone).nodata(cut.name))
         servers = targets(delegation, cut.name)
-        self.add_addresses(zone, [name for name in servers if name.is_subdomain(cut.name)], True)
-        self.add_addresses(zone, [name for name in servers if not name.is_subdomain(cut.name)], True)
+        self.add_addresses(zone, [server for server in servers if server.is_subdomain(cut.name)])
+        self.add_addresses(zone, [server for server in servers if not server.is_subdomain(cut.name)])
 
     def negative(self, zone: Zone) -> None:
         """The SOA, to be cached for min(its TTL, MINIMUM) (RFC 2308 section 3); its RRSIG likewise."""
@@ -252,16 +251,14 @@ class _Walk:
                 if rrset is not None:
                     self.add(self.proofs, node, rrset, node.name)
 
-    def add_addresses(self, zone: Zone, names: Iterable[dns.name.Name], with_glue: bool) -> None:
+    def add_addresses(self, zone: Zone, names: Iterable[dns.name.Name]) -> None:
         """A and AAAA RRsets of names that exist in `zone` itself; wildcards and aliases are not expanded.
 
-        Addresses below a cut are glue: for name servers only. What a DNAME occludes is for nobody.
+        What lies below a DNAME is occluded. What lies below a cut is glue, which referrals alone may give.
         """
         for name in names:
             node = zone.node(name) if name.is_subdomain(zone.origin) else None
             if node is None or zone.dname_above(name) is not None:
-                continue
-            if not with_glue and zone.cut_above(name) is not None:
                 continue
             for rdtype in (dns.rdatatype.A, dns.rdatatype.AAAA):
                 rrset = node.get(rdtype)
@@ -284,7 +281,7 @@ class _Walk:
             if part is not None:
                 copy = part.copy()  # type: ignore[no-untyped-call]
                 copy.name = owner
-                copy.ttl = part.ttl if ttl is None else min(ttl, part.ttl)
+                copy.ttl = part.ttl if ttl is None else ttl
                 section.append(copy)
 
     def reply(self) -> Answer:
@@ -308,7 +305,7 @@ def _targets(rrset: dns.rrset.RRset, owner: dns.name.Name) -> Iterator[dns.name.
                 # "." is the owner itself, but no service at all in AliasMode (RFC 9460 section 2.5)
                 if rdata.target != dns.name.root:
                     yield rdata.target
-                elif rdata.priority > 0:
+                elif rdata.priority > 0 and not owner.is_wild():
                     yield owner
 
 

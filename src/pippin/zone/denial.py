@@ -1,7 +1,7 @@
 """Which NSEC or NSEC3 RRsets prove that something is not there (RFC 4035 section 3.1.3, RFC 5155 section 7.2).
 
-`of(zone)` gives the kind of proof a zone has: NSEC3 if it has NSEC3PARAM, else NSEC if the apex has one, else
-none. Each proof is a lazy iterator over (node, type) in the order in which the RRsets are sent; a hole in the
+`of(zone)` gives the kind of proof a zone has: none unless its apex is signed, NSEC3 if that has NSEC3PARAM, else
+NSEC. Each proof is a lazy iterator over (node, type) in the order in which the RRsets are sent; a hole in the
 zone's chain is passed over, for an answer with a part of its proof is still the right answer without DO.
 """
 
@@ -38,12 +38,9 @@ class Denial(Protocol):
 
 def of(zone: Zone) -> Denial:
     """The proofs that `zone` can give."""
-    if zone.nsec3params is not None:
-        return _Nsec3(zone)
-    apex = zone.node(zone.origin)
-    if apex is not None and apex.get(dns.rdatatype.NSEC) is not None:
-        return _Nsec(zone)
-    return _Nothing()
+    if not zone.is_signed:
+        return _Nothing()
+    return _Nsec(zone) if zone.nsec3params is None else _Nsec3(zone)
 
 
 class _Nothing:

@@ -45,13 +45,12 @@ class Nsec3Params(NamedTuple):
 class Node:
     """One name of a zone and what it owns. An empty non-terminal owns nothing."""
 
-    __slots__ = ("_entries", "_reference", "_zone", "name", "types")
+    __slots__ = ("_entries", "_flags", "_zone", "name", "types")
 
     def __init__(self, zone: Zone, raw: layout.Node) -> None:
         self._zone = zone
         self.name = dns.name.from_wire(raw.name + b"\0", 0)[0].relativize(dns.name.root) + zone.origin
-        # Blocks of a wildcard are written for its closest encloser, which is the name above it (layout.py)
-        self._reference = self.name.parent() if raw.flags & layout.IS_WILDCARD else self.name
+        self._flags = raw.flags
         self._entries = {entry.type: entry for entry in raw.entries if entry.flags & layout.OWN}
         self.types: tuple[int, ...] = tuple(sorted(self._entries))
         """Types of the RRsets owned, ascending, without RRSIG."""
@@ -67,7 +66,13 @@ class Node:
         return None if entry is None or not entry.signed else self._decode(entry.signed, _RRSIG, rdtype)
 
     def _decode(self, position: int, rdtype: int, covers: int) -> dns.rrset.RRset | None:
-        return self._zone.decode(position, self._reference, self.name, rdtype, covers)
+        # The blocks of a wildcard are written for the name above it, but not where they can't be answers to
+        # other names: below a cut, and for the referral of a wildcard that is one (layout.py).
+        above = self._flags & (layout.IS_WILDCARD | layout.OCCLUDED) == layout.IS_WILDCARD
+        if rdtype == _NS and self._flags & layout.CUT:
+            above = False
+        reference = self.name.parent() if above else self.name
+        return self._zone.decode(position, reference, self.name, rdtype, covers)
 
     def __repr__(self) -> str:
         return f"<Node {self.name} {' '.join(map(str, self.types))}>"
