@@ -12,6 +12,9 @@ from __future__ import annotations
 
 compiled = False
 
+# Types stand as arguments of `declare` and `cast` only; annotations are never evaluated.
+bint = uchar = ushort = int = uint = longlong = ulonglong = Py_ssize_t = size_t = None
+
 
 def _same(thing):  # type: ignore[no-untyped-def]
     return thing
