@@ -77,11 +77,17 @@ class Server:
         return self._log.read_text(errors="replace")
 
     def ask(
-        self, name: str | dns.name.Name, rdtype: str | int, *, dnssec: bool = False, tcp: bool = False
+        self,
+        name: str | dns.name.Name,
+        rdtype: str | int,
+        *,
+        dnssec: bool = False,
+        tcp: bool = False,
+        recursive: bool = False,
     ) -> dns.message.Message:
         """Ask one question by UDP, and again by TCP if the reply was cut. OSError, dns.exception.Timeout."""
         query = dns.message.make_query(name, rdtype, use_edns=0, want_dnssec=dnssec, payload=1232)
-        query.flags &= ~dns.flags.RD
+        query.flags = dns.flags.RD if recursive else dns.flags.Flag(0)
         return self.send(query, tcp=tcp)
 
     def send(self, query: dns.message.Message, *, tcp: bool = False) -> dns.message.Message:

@@ -25,6 +25,8 @@ server:
     do-not-query-localhost: no
     module-config: "validator iterator"
     local-zone: "test." nodefault
+    do-not-query-address: 192.0.2.0/24
+    do-not-query-address: 2001:db8::/32
     minimal-responses: no
     qname-minimisation: no
     aggressive-nsec: no
