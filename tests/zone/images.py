@@ -1,42 +1,48 @@
-"""Master-file text -> record stream -> compiled zone, by dnspython and the compiler alone."""
+"""Zone text -> record stream -> compiled zone, by dnspython and the compiler alone."""
 
 from __future__ import annotations
 
 import dns.name
-import dns.zonefile
+import dns.rdata
+import dns.rdataclass
+import dns.rdatatype
 
 from pippin.engine import records
 from pippin.engine.compile import compile_zone
 from pippin.zone.zone import Zone
 
 SEED = 0x0123456789ABCDEF
+DEFAULT_TTL = 3600
+
+
+def parse(text, origin):
+    """(line, owner, TTL, rdata) of lines `owner [TTL] [IN] type rdata`; nothing is dropped or checked."""
+    for number, line in enumerate(text.splitlines(), 1):
+        fields = line.split(None, 1)
+        if not fields or fields[0].startswith(";"):
+            continue
+        owner = dns.name.from_text(fields[0], origin)
+        ttl = DEFAULT_TTL
+        first, rest = fields[1].split(None, 1)
+        if first.isdigit():
+            ttl, (first, rest) = int(first), rest.split(None, 1)
+        if first == "IN":
+            first, rest = rest.split(None, 1)
+        rdata = dns.rdata.from_text(dns.rdataclass.IN, first, rest, origin=origin, relativize=False)
+        yield number, owner, ttl, rdata
 
 
 def stream_of(text, origin):
-    """The records of `text` in the order written, each with its line (no parentheses, no $INCLUDE)."""
-    origin = dns.name.from_text(origin) if isinstance(origin, str) else origin
+    """The records of `text` in the order written, each with its line, column 1."""
     stream = bytearray()
-    owner = None
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.lstrip().startswith(";"):
-            continue
-        if line[0] not in " \t":
-            owner = line.split()[0]
-        full = line if line[0] not in " \t" else f"{owner} {line}"
-        for rrset in dns.zonefile.read_rrsets(
-            full, origin=origin, relativize=False, default_ttl=3600, rdclass=None
-        ):
-            for rdata in rrset:
-                records.append(
-                    stream, rrset.name.to_wire(), rrset.rdtype, rrset.ttl, rdata.to_wire(), 0, number, 1
-                )
+    for number, owner, ttl, rdata in parse(text, dns.name.from_text(origin)):
+        records.append(stream, owner.to_wire(), rdata.rdtype, ttl, rdata.to_wire(), 0, number, 1)
     return stream
 
 
 def compile_text(text, origin):
     """(image, findings) of a zone given as text."""
-    origin = dns.name.from_text(origin) if isinstance(origin, str) else origin
-    return compile_zone(stream_of(text, origin), origin.canonicalize().to_wire(), SEED)
+    return compile_zone(stream_of(text, origin), dns.name.from_text(origin).canonicalize().to_wire(), SEED)
 
 
 def compiled(text, origin):

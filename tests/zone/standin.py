@@ -7,7 +7,8 @@ import dns.name
 import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
-import dns.zonefile
+
+from tests.zone.images import parse
 
 _NSEC, _NSEC3, _RRSIG = dns.rdatatype.NSEC, dns.rdatatype.NSEC3, dns.rdatatype.RRSIG
 
@@ -33,20 +34,19 @@ class DictZone:
     """`text` is a master file; duplicate records drop, the lowest TTL of an RRset wins."""
 
     def __init__(self, text, origin):
-        self.origin = dns.name.from_text(origin) if isinstance(origin, str) else origin
+        self.origin = dns.name.from_text(origin)
         self._nodes = {}
         self._hashed = {}
-        rrsets = dns.zonefile.read_rrsets(
-            text, origin=self.origin, relativize=False, default_ttl=3600, rdclass=None
-        )
-        for rrset in rrsets:
-            owner = self._hashed if self._is_nsec3(rrset) else self._nodes
-            node = owner.setdefault(rrset.name, DictNode(rrset.name))
-            kind, key = (node.sigs, rrset.covers) if rrset.rdtype == _RRSIG else (node.rrsets, rrset.rdtype)
-            if key in kind:
-                kind[key].update(rrset)
-            else:
-                kind[key] = rrset
+        parsed = list(parse(text, self.origin))
+        hashed = any(rdata.rdtype == dns.rdatatype.NSEC3PARAM for _, _, _, rdata in parsed)
+        for _, owner, ttl, rdata in parsed:
+            about_nsec3 = hashed and _NSEC3 in (rdata.rdtype, rdata.covers())
+            names = self._hashed if about_nsec3 else self._nodes
+            node = names.setdefault(owner, DictNode(owner))
+            kind, key = (node.sigs, rdata.covers()) if rdata.rdtype == _RRSIG else (node.rrsets, rdata.rdtype)
+            if key not in kind:
+                kind[key] = dns.rrset.RRset(owner, dns.rdataclass.IN, rdata.rdtype, rdata.covers())
+            kind[key].add(rdata, ttl)
         for name in list(self._nodes):
             while name != self.origin:
                 name = name.parent()
@@ -56,12 +56,10 @@ class DictZone:
         param = self._nodes[self.origin].get(dns.rdatatype.NSEC3PARAM)
         self.nsec3params = None if param is None else (param[0].algorithm, param[0].iterations, param[0].salt)
 
-    def _is_nsec3(self, rrset):
-        return rrset.rdtype == _NSEC3 or (rrset.rdtype == _RRSIG and rrset.covers == _NSEC3)
-
     @property
     def is_signed(self):
-        return self.nsec3params is not None or self._nodes[self.origin].get(_NSEC) is not None
+        apex = self._nodes[self.origin]
+        return bool(apex.sigs) and (self.nsec3params is not None or apex.get(_NSEC) is not None)
 
     def node(self, name):
         return self._nodes.get(name)
