@@ -26,6 +26,9 @@ FLOORS = {
 NOT_IN_ENGINE = {"dns", "asyncio", "logging", "structlog", "msgspec", "typer", "rich"}
 FOR_CLI_ONLY = {"typer"}
 
+ONE_UNIT = "C calls cannot cross modules without declaration files, which drift from the source"
+MAY_BE_LARGE = {"engine/compile.py": ONE_UNIT, "engine/scan.py": ONE_UNIT, "engine/path.py": ONE_UNIT}
+
 FOLDERS = sorted(path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__")
 MODULES = sorted(PACKAGE.rglob("*.py")) + sorted(PACKAGE.rglob("*.pyx"))
 
@@ -109,7 +112,8 @@ def test_list_of_compiled_modules_is_complete() -> None:
 
 
 def test_no_module_is_past_30_kilobytes() -> None:
-    assert not [str(path.relative_to(ROOT)) for path in MODULES if path.stat().st_size > 30_000]
+    large = {str(path.relative_to(PACKAGE)) for path in MODULES if path.stat().st_size > 30_000}
+    assert large <= set(MAY_BE_LARGE)
 
 
 def test_architecture_names_every_folder_and_no_other() -> None:
