@@ -73,7 +73,6 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
             description="Largest reply over UDP in octets, whatever a client says (RFC 9715).",
         ),
     ] = 1232
-    rotate: Annotated[bool, Meta(description="Rotate the records of an RRset from answer to answer.")] = False
     server_id: Annotated[
         CharacterString | None,
         Meta(description="Answer to `id.server` and `hostname.bind` (class CH) and NSID. Default: refused."),

@@ -31,7 +31,7 @@ WRITE_AT_ONCE = 65536
 """Octets of replies collected before they are written, and unread octets at which a connection's reading stops."""
 
 Answer = Callable[[bytes, bytes, int], tuple[int, bytes]]
-Finish = Callable[[bytes, bytes, int, Reply, bool], bytes]
+Finish = Callable[[bytes, bytes, int, Reply], bytes]
 Offer = Callable[[Query], bool]
 
 
@@ -144,7 +144,7 @@ class Connection(asyncio.Protocol):
         self._reading = True
         self._ended = False  # the client has finished sending (half-closed)
         self._admitted = False
-        self._last_question = 0.0
+        self._last_question = time.monotonic()
         self._stuck_since = 0.0  # 0: not stuck
         self._closing_since = 0.0
 
@@ -164,7 +164,6 @@ class Connection(asyncio.Protocol):
             return
         self._admitted = True
         self._transport.set_write_buffer_limits(high=WRITE_AT_ONCE)
-        self._last_question = time.monotonic()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
@@ -214,8 +213,8 @@ class Connection(asyncio.Protocol):
             task.add_done_callback(self._stream_done)
         elif isinstance(outcome, Reply):
             now = int(time.time())
-            reply = self._server.finish(query.wire, self._sockaddr, now, outcome, True)
-            self._transport.write(len(reply).to_bytes(2, "big") + reply)
+            if reply := self._server.finish(query.wire, self._sockaddr, now, outcome):
+                self._transport.write(len(reply).to_bytes(2, "big") + reply)
         self._last_question = time.monotonic()  # patience starts anew with the reply
         self._resume()
 

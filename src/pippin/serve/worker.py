@@ -23,14 +23,14 @@ import time
 from collections.abc import Coroutine
 from dataclasses import asdict
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import msgspec
 import structlog
 
 from pippin.engine.path import SLOW, Batch, Options, Responder, client_address
 from pippin.engine.sockets import Endpoint
-from pippin.query.pipeline import Outcome, Pipeline
+from pippin.query.pipeline import FORMERR, Outcome, Pipeline
 from pippin.query.query import Query, Transport
 from pippin.query.reply import Reply
 from pippin.serve.options import WorkerOptions
@@ -40,6 +40,7 @@ from pippin.serve.zones import PublishedZones
 from pippin.store.reader import Reader
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 BATCH = 64
 """Packets of one receive call."""
@@ -48,6 +49,9 @@ BATCHES_PER_WAKEUP = 16
 """Batches answered before TCP and the pipeline get their turn: a thousand packets, about 5 ms."""
 
 TCP_BACKLOG = 1024
+
+NSID_LIMIT = 128
+"""Octets of a server id that fit beside everything else in an OPT record (RFC 5001 sets no limit)."""
 
 ORPHAN_PATIENCE = 10.0
 """Seconds a worker answers without its control process, so that one that is restarted finds clients unharmed.
@@ -63,14 +67,17 @@ class Worker:
         self._responder = Responder(
             Options(
                 udp_size=options.udp_size,
-                server_id=(options.server_id or "").encode(),
+                server_id=(options.server_id or "").encode()[:NSID_LIMIT],
                 cookie_secret=options.cookie_secret,
                 cache_entries=options.cache_size,
                 cache_bytes=options.cache_bytes,
+                tcp_keepalive=int(options.tcp_idle_timeout),
+                seed=reader.seed,
             ),
             reader.counters(options.index),
         )
         self._batch = Batch(BATCH)
+        self._verdicts = self._batch.buffers()[-1]
         self._endpoints: list[tuple[socket.socket, Endpoint]] = []
         self._servers: list[asyncio.Server] = []
         self._pipeline = Pipeline(
@@ -78,7 +85,7 @@ class Worker:
         )
         self._tcp = TcpServer(
             self._responder.answer_stream,
-            self._responder.finish,
+            partial(self._finish, stream=True),
             self._offer_stream,
             TcpLimits(
                 options.tcp_clients,
@@ -139,21 +146,22 @@ class Worker:
                 return
 
     def _defer(self, endpoint: Endpoint, count: int) -> None:
-        batch = self._batch
-        index = batch.verdicts.find(SLOW, 0, count)
+        batch, verdicts = self._batch, self._verdicts
+        index = verdicts.find(SLOW, 0, count)
         while index >= 0:
             client = batch.client(index)
             query = Query(batch.query(index), client_address(client), Transport.UDP, (endpoint, client))
             self._pipeline.offer(query, self._deliver_packet)
-            index = batch.verdicts.find(SLOW, index + 1, count)
+            index = verdicts.find(SLOW, index + 1, count)
 
     def _deliver_packet(self, query: Query, outcome: Outcome) -> None:
         if not isinstance(outcome, Reply):
             return
-        endpoint, client = query.origin  # type: ignore[misc, has-type]
+        endpoint, client = cast(tuple[Endpoint, bytes], query.origin)
         now = int(time.time())
         self._remember(query, outcome, now)
-        endpoint.send_one(self._responder.finish(query.wire, client, now, outcome, False), client)
+        if reply := self._finish(query.wire, client, now, outcome, stream=False):
+            endpoint.send_one(reply, client)
 
     def _offer_stream(self, query: Query) -> bool:
         return self._pipeline.offer(query, self._deliver_stream)
@@ -163,9 +171,29 @@ class Worker:
             self._remember(query, outcome, int(time.time()))
         self._tcp.deliver(query, outcome)
 
+    def _finish(self, query: bytes, client: bytes, now: int, reply: Reply, *, stream: bool) -> bytes:
+        """The whole message; b"" if the engine says that the query gets none."""
+        if reply.rcode == FORMERR.rcode:
+            return self._responder.error(query, client, now, stream, reply.rcode)
+        return self._responder.finish(query, client, now, stream, *_fields(reply))
+
     def _remember(self, query: Query, reply: Reply, now: int) -> None:
         if reply.ttl:
-            self._responder.remember(query.wire, reply, now)
+            self._responder.remember(query.wire, now, reply.ttl, *_fields(reply))
+
+
+def _fields(reply: Reply) -> tuple[bytes, int, int, int, int, bool, bool, int]:
+    """A reply as the engine takes it, which knows none of our types."""
+    return (
+        reply.body,
+        reply.answers,
+        reply.authorities,
+        reply.additionals,
+        reply.rcode,
+        reply.authoritative,
+        reply.glue_required,
+        reply.ede,
+    )
 
 
 class Process:
@@ -229,14 +257,13 @@ def main() -> None:
     run_loop(_lead(int(sys.argv[1])))
 
 
-def run_loop(main: Coroutine[Any, Any, None]) -> None:
+def run_loop(main: Coroutine[Any, Any, T]) -> T:
     """`asyncio.run`, on uvloop where it is installed: its TCP side is about twice as fast."""
     try:
         import uvloop
     except ModuleNotFoundError:
-        asyncio.run(main)
-    else:
-        uvloop.run(main)
+        return asyncio.run(main)
+    return cast(T, uvloop.run(main))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,5 @@
+"""`python -m pippin` is the command `pippin`."""
+
+from pippin.cli import main
+
+main()

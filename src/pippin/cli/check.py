@@ -1,0 +1,40 @@
+"""`pippin check`: everything `serve` would refuse, all at once, with places."""
+
+from __future__ import annotations
+
+import typer
+
+from pippin.cli.common import FAILED, Config, Files, fail, settings_and_places
+
+
+def check(files: Files = None, config: Config = None) -> None:
+    """Check zones, and the configuration, without serving anything. Exit code 1 if something is wrong."""
+    from pippin.control.changes import has_errors, name_of, prepare
+    from pippin.control.listen import ListenError, parse_address
+    from pippin.control.places import Place, expand, places_in
+
+    settings, given, _ = settings_and_places(files, config)
+    try:
+        for address in settings.listen:
+            parse_address(address)
+    except ListenError as error:
+        fail(error)
+    wrong = False
+    served_from: dict[bytes, Place] = {}
+    for place in expand([*given, *places_in(settings)]):
+        prepared = prepare(place, seed=0)
+        for problem in prepared.problems:
+            typer.echo(str(problem))
+        wrong |= has_errors(prepared.problems)
+        if prepared.image is None:
+            continue
+        first = served_from.setdefault(prepared.origin, place)
+        if first != place:
+            typer.echo(
+                f"{place.path}: zone {name_of(prepared.origin)} is in {first.path} already; one of them is right"
+            )
+            wrong = True
+        else:
+            typer.echo(f"{place.path}: zone {name_of(prepared.origin)}, {prepared.records:,} records, ok")
+    if wrong:
+        raise typer.Exit(FAILED)

@@ -1,0 +1,86 @@
+"""What several commands share: which zones are meant, which server, and how a failure is told."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Optional
+
+import typer
+
+if TYPE_CHECKING:
+    from pippin.control.places import Place
+    from pippin.control.settings import Settings
+
+FAILED, USAGE = 1, 2
+
+CONFIGURATIONS = (Path("pippin.toml"), Path("/etc/pippin/pippin.toml"))
+"""Where a configuration is looked for when neither files nor `-c` are given."""
+
+Files = Annotated[
+    Optional[list[str]],  # noqa: UP045 - typer reads this at run time
+    typer.Argument(
+        metavar="[ORIGIN=]FILE…", help="Zone files, CSV files, or folders of them.", show_default=False
+    ),
+]
+Config = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--config", "-c", metavar="TOML", help="A configuration.", show_default=False),
+]
+Control = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--control", metavar="PATH", help="The server's control socket.", show_default=False),
+]
+
+
+def fail(message: object, code: int = FAILED) -> NoReturn:
+    typer.echo(f"pippin: {message}", err=True)
+    raise typer.Exit(code)
+
+
+def settings_and_places(
+    files: Sequence[str] | None, config: Path | None
+) -> tuple[Settings, list[Place], Path | None]:
+    """The settings, the places of the command line, and the configuration they came from."""
+    from pippin.control.places import parse_place
+    from pippin.control.settings import Settings, SettingsError, read_settings
+
+    places = [parse_place(file) for file in files or ()]
+    if config is None and not places:
+        config = next((path for path in CONFIGURATIONS if path.exists()), None)
+        if config is None:
+            fail("nothing to serve: name zone files, or a configuration with -c", USAGE)
+    if config is None:
+        return Settings(), places, None
+    try:
+        return read_settings(config), places, config
+    except SettingsError as error:
+        fail(error)
+
+
+def ask(control: Path | None, config: Path | None, command: dict[str, Any]) -> dict[str, Any]:
+    """Ask the running server; ends the command if there is none or it refuses."""
+    from pippin.control import channel
+    from pippin.control.settings import SettingsError, read_settings
+
+    if control is None and config is not None:
+        try:
+            configured = read_settings(config).control
+        except SettingsError as error:
+            fail(error)
+        control = Path(configured) if configured else None
+    try:
+        answer = channel.ask(control or channel.default_path(), command)
+    except channel.ChannelError as error:
+        fail(error)
+    if "error" in answer:
+        fail(answer["error"])
+    return answer
+
+
+def is_plain() -> bool:
+    """No colour and no moving parts: output goes to a file or pipe, or NO_COLOR is set."""
+    import os
+
+    return not sys.stdout.isatty() or bool(os.environ.get("NO_COLOR"))

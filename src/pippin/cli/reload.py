@@ -1,0 +1,34 @@
+"""`pippin reload`: have the running server read its files again."""
+
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+import typer
+
+from pippin.cli.common import FAILED, Config, Control, ask
+
+
+def reload(
+    zone: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Argument(metavar="[ZONE]", help="Read this zone, changed or not.", show_default=False),
+    ] = None,
+    config: Config = None,
+    control: Control = None,
+) -> None:
+    """Read changed zone files again, and the configuration's list of zones. Exit code 1 if one was rejected."""
+    answer = ask(control, config, {"do": "reload", "zone": zone})
+    for outcome in answer["zones"]:
+        for problem in outcome["problems"]:
+            typer.echo(problem)
+        if outcome["published"]:
+            typer.echo(f"{outcome['zone']}: serial {outcome['serial']}, {outcome['records']:,} records")
+        else:
+            typer.echo(
+                f"{outcome['zone']}: rejected" + (", the old zone stays" if outcome["records"] else "")
+            )
+    if not answer["zones"]:
+        typer.echo("nothing has changed")
+    if not answer["ok"]:
+        raise typer.Exit(FAILED)

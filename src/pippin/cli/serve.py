@@ -1,0 +1,145 @@
+"""`pippin serve`: answer from zone files until told to stop."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from pippin.cli.common import Config, Control, Files, fail, settings_and_places
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from pippin.control.places import Place
+    from pippin.control.supervisor import Started
+
+ZONES_SHOWN = 10
+"""Zones that the start-up lines name; of more they give the number."""
+
+PROGRESS_AFTER = 1.0
+"""Seconds of loading after which a progress bar appears."""
+
+
+def serve(
+    files: Files = None,
+    config: Config = None,
+    listen: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(
+            metavar="ADDR:PORT",
+            help="Where to answer, UDP and TCP; can be given several times.  [default: 127.0.0.1:5300 and [::1]:5300]",
+            show_default=False,
+        ),
+    ] = None,
+    workers: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=1, max=1024, help="Worker processes.  [default: one a core]", show_default=False),
+    ] = None,
+    state: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(metavar="DIR", help="Keep compiled zones here between runs.", show_default=False),
+    ] = None,
+    control: Control = None,
+) -> None:
+    """Serve zones: master files, CSV files, folders of them, or what a configuration names."""
+    import msgspec
+
+    from pippin.control.channel import ChannelError
+    from pippin.control.listen import ListenError, parse_address
+    from pippin.control.settings import SettingsError
+    from pippin.control.supervisor import Hooks, NothingToServe, Supervisor
+    from pippin.serve import logs
+    from pippin.serve.worker import run_loop
+
+    logs.configure()
+    settings, places, config = settings_and_places(files, config)
+    given = {
+        "listen": tuple(listen) if listen else None,
+        "workers": workers,
+        "state": str(state) if state else None,
+        "control": str(control) if control else None,
+    }
+    settings = msgspec.structs.replace(
+        settings, **{key: value for key, value in given.items() if value is not None}
+    )
+    try:
+        for address in settings.listen:
+            parse_address(address)
+    except ListenError as error:
+        fail(error, code=2)
+    progress = _Progress()
+    supervisor = Supervisor(settings, places, config=config, hooks=Hooks(progress.started, progress.show))
+    try:
+        code = run_loop(supervisor.run())
+    except NothingToServe:
+        fail("no zone could be served")
+    except (ListenError, SettingsError, ChannelError) as error:
+        fail(error)
+    finally:
+        progress.close()
+    raise typer.Exit(code)
+
+
+def start_lines(started: Started) -> list[str]:
+    """What a new user wants to know: where, what, how, and what to type next."""
+    from pippin import __version__
+    from pippin.engine import engine_name
+
+    records = sum(zone.records for zone in started.zones)
+    lines = [
+        f"pippin {__version__}, {engine_name()} engine, {_count(started.workers, 'worker')}, "
+        f"ready after {started.seconds:.2f} s",
+        "answering on  " + "  ".join(map(str, started.addresses)) + "  (UDP and TCP)",
+    ]
+    for zone in started.zones[:ZONES_SHOWN]:
+        lines.append(f"zone  {zone.zone_name}  {_count(zone.records, 'record')}  serial {zone.serial}")
+    if len(started.zones) > ZONES_SHOWN:
+        lines.append(f"…     {len(started.zones):,} zones in all, {_count(records, 'record')}")
+    if started.rejected:
+        lines.append(f"{_count(started.rejected, 'zone')} not served, the reasons are above")
+    if started.zones:
+        address = started.addresses[0]
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)
+        lines.append(f"try:  dig @{host} -p {address.port} {started.zones[0].zone_name} SOA")
+    return lines
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+class _Progress:
+    """A progress bar for loads that take longer than a moment, on terminals; gone when the server answers."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._silent = not sys.stderr.isatty()
+
+    def show(self, done: int, total: int, place: Place) -> None:
+        if self._silent or time.monotonic() - self._began < PROGRESS_AFTER:
+            return
+        if self._bar is None or self._task is None:
+            from rich.console import Console
+            from rich.progress import Progress
+
+            self._bar = Progress(console=Console(stderr=True), transient=True)
+            self._task = self._bar.add_task("reading zones", total=total)
+            self._bar.start()
+        self._bar.update(self._task, completed=done)
+
+    def started(self, started: Started) -> None:
+        self.close()
+        typer.echo("\n".join(start_lines(started)))
+        sys.stdout.flush()
+
+    def close(self) -> None:
+        self._silent = True
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None

@@ -1,0 +1,34 @@
+"""`pippin status`: how the running server is."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from pippin.cli.common import Config, Control, ask
+
+
+def status(
+    config: Config = None,
+    control: Control = None,
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Version, engine, zones, and every worker with its counters."""
+    answer = ask(control, config, {"do": "status"})
+    if json:
+        import msgspec
+
+        typer.echo(msgspec.json.encode(answer))
+        return
+    up = int(time.time() - answer["since"])
+    typer.echo(f"pippin {answer['version']}, {answer['engine']} engine, pid {answer['pid']}, up {up} s")
+    rejected = f", {answer['rejected']} with a rejected file" if answer["rejected"] else ""
+    typer.echo(f"{answer['zones']:,} zones, {answer['records']:,} records{rejected}")
+    for number, worker in enumerate(answer["workers"]):
+        state = "answering" if worker["answering"] else "starting"
+        typer.echo(f"worker {number}  pid {worker['pid']}  {state}  restarts {worker['restarts']}")
+        for group in ("udp", "tcp", "pipeline"):
+            if counters := worker.get(group):
+                typer.echo(f"  {group}  " + "  ".join(f"{name} {value}" for name, value in counters.items()))

@@ -1,0 +1,71 @@
+"""`pippin zone …`: look at zones."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pippin.cli.common import FAILED, Config, Control, Files, ask, fail, settings_and_places
+
+zone_app = typer.Typer(no_args_is_help=True, help="Look at zones.")
+
+
+@zone_app.command("export")
+def export(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The zone's name.")],
+    files: Files = None,
+    config: Config = None,
+) -> None:
+    """Write a zone as a master file, names in canonical order. What is written loads again to the same zone."""
+    import dns.exception
+    import dns.name
+    import dns.rdatatype
+
+    from pippin.control.changes import name_of, prepare
+    from pippin.control.places import expand, places_in
+    from pippin.zone.zone import Zone
+
+    settings, given, _ = settings_and_places(files, config)
+    try:
+        wanted = dns.name.from_text(name).canonicalize().to_wire()
+    except dns.exception.DNSException as error:
+        fail(f"{name!r} is no domain name: {error}", code=2)
+    seen: list[str] = []
+    for place in expand([*given, *places_in(settings)]):
+        prepared = prepare(place, seed=0)
+        if prepared.origin != wanted:
+            seen.append(name_of(prepared.origin) if prepared.origin else str(place))
+            continue
+        if prepared.image is None:
+            for problem in prepared.problems:
+                typer.echo(str(problem), err=True)
+            raise typer.Exit(FAILED)
+        for owner, ttl, rdata in Zone(prepared.image).records():
+            kind = dns.rdatatype.to_text(rdata.rdtype)
+            typer.echo(f"{owner.to_text()}\t{ttl}\tIN\t{kind}\t{rdata.to_text(chunksize=0)}")
+        return
+    fail(f"no zone {name} there; found: {', '.join(seen) or 'none'}")
+
+
+@zone_app.command("list")
+def list_zones(
+    config: Config = None,
+    control: Control = None,
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """The zones of the running server, with source, serial, records and state."""
+    answer = ask(control, config, {"do": "zones"})
+    if json:
+        import msgspec
+
+        typer.echo(msgspec.json.encode(answer["zones"]))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("zone", "source", "serial", "records", "state", box=None, pad_edge=False)
+    for zone in answer["zones"]:
+        state = "ok" if zone["published"] else "old version served" if zone["records"] else "not served"
+        table.add_row(zone["zone"], zone["source"], str(zone["serial"]), f"{zone['records']:,}", state)
+    Console().print(table)
