@@ -1,0 +1,1449 @@
+# cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True, initializedcheck=False
+"""The path of a packet: query bytes in, a verdict out, and for HIT the reply.
+
+A packet is parsed in one pass, its name hashed label by label from the right, the deepest zone and the node found
+by hash probes, and the reply copied from the compiled zone. What cannot be answered by copying is SLOW; what gets no
+answer is DROP. Nothing is allocated per packet, nothing is logged, nothing is raised out of here: an index outside a
+buffer (a hostile packet, or a bug) is counted as `malformed` and answered with FORMERR.
+
+It knows nothing of sockets, files, time or policy; the caller passes the time, and maps the zones.
+"""
+
+from __future__ import annotations
+
+from array import array
+
+try:
+    import cython
+except ModuleNotFoundError:
+    from pippin.engine import shim as cython
+
+from pippin.engine import layout
+from pippin.engine.cache import AnswerCache
+from pippin.engine.counters import (
+    C_ANSWERS, C_BADVERS, C_CACHE_HITS, C_DROPPED, C_FORMERR, C_MALFORMED, C_NOTIMP, C_NXDOMAIN, C_QUERIES, C_REFUSED,
+    C_SLOW, C_TRUNCATED, COUNTERS,
+)  # fmt: skip
+
+HIT = 1  # the reply is ready
+SLOW = 2  # the slow path has to answer
+DROP = 3  # no reply at all
+
+QUERY_SIZE = 4096  # a longer UDP query cannot be genuine
+REPLY_SIZE = 4096  # and no UDP reply is longer (`Options.udp_size` is at most this)
+MESSAGE_SIZE = 65535
+CLIENT_SIZE = 28  # a sockaddr_in6; a sockaddr_in uses its first 16 bytes
+NAME_LIMIT = cython.declare(cython.Py_ssize_t, 255)
+
+_HIT = cython.declare(cython.int, HIT)
+_SLOW = cython.declare(cython.int, SLOW)
+_DROP = cython.declare(cython.int, DROP)
+
+# Rcodes (RFC 6895 section 2.3)
+FORMERR = cython.declare(cython.int, 1)
+NXDOMAIN = cython.declare(cython.int, 3)
+NOTIMP = cython.declare(cython.int, 4)
+REFUSED = cython.declare(cython.int, 5)
+BADVERS = cython.declare(cython.int, 16)
+BADCOOKIE = cython.declare(cython.int, 23)
+
+# EDNS options (RFC 5001, 7873, 7828, 8914)
+NSID = cython.declare(cython.int, 3)
+COOKIE = cython.declare(cython.int, 10)
+KEEPALIVE = cython.declare(cython.int, 11)
+NOT_AUTHORITATIVE = cython.declare(cython.int, 20)  # extended DNS error info-code
+
+PRIME = cython.declare(cython.ulonglong, 0x9E3779B97F4A7C15)
+MASK = cython.declare(cython.ulonglong, 0xFFFFFFFFFFFFFFFF)
+
+T_CNAME = cython.declare(cython.int, 5)
+T_DS = cython.declare(cython.int, 43)
+T_RRSIG = cython.declare(cython.int, 46)
+T_NSEC = cython.declare(cython.int, 47)
+T_NSEC3 = cython.declare(cython.int, 50)
+T_IXFR = cython.declare(cython.int, 251)
+T_AXFR = cython.declare(cython.int, 252)
+T_ANY = cython.declare(cython.int, 255)
+
+# The layout's flags and sizes as C constants
+AUTHORITATIVE = cython.declare(cython.int, layout.AUTHORITATIVE)
+GLUE_REQUIRED = cython.declare(cython.int, layout.GLUE_REQUIRED)
+CHASE = cython.declare(cython.int, layout.CHASE)
+BLOCK_SLOW = cython.declare(cython.int, layout.BLOCK_SLOW)
+CUT = cython.declare(cython.int, layout.CUT)
+OCCLUDED = cython.declare(cython.int, layout.OCCLUDED)
+WILDCARD_HERE = cython.declare(cython.int, layout.HAS_WILDCARD)
+DNAME_HERE = cython.declare(cython.int, layout.HAS_DNAME)
+IS_WILDCARD = cython.declare(cython.int, layout.IS_WILDCARD)
+OWN = cython.declare(cython.int, layout.OWN)
+DEFAULT_TYPE = cython.declare(cython.int, layout.DEFAULT_TYPE)
+SIGNED_ZONE = cython.declare(cython.int, layout.SIGNED)
+HEADER_SIZE = cython.declare(cython.Py_ssize_t, layout.HEADER_SIZE)
+
+c_ANSWERS = cython.declare(cython.Py_ssize_t, C_ANSWERS)
+c_BADVERS = cython.declare(cython.Py_ssize_t, C_BADVERS)
+c_CACHE_HITS = cython.declare(cython.Py_ssize_t, C_CACHE_HITS)
+c_DROPPED = cython.declare(cython.Py_ssize_t, C_DROPPED)
+c_FORMERR = cython.declare(cython.Py_ssize_t, C_FORMERR)
+c_MALFORMED = cython.declare(cython.Py_ssize_t, C_MALFORMED)
+c_NOTIMP = cython.declare(cython.Py_ssize_t, C_NOTIMP)
+c_NXDOMAIN = cython.declare(cython.Py_ssize_t, C_NXDOMAIN)
+c_QUERIES = cython.declare(cython.Py_ssize_t, C_QUERIES)
+c_REFUSED = cython.declare(cython.Py_ssize_t, C_REFUSED)
+c_SLOW = cython.declare(cython.Py_ssize_t, C_SLOW)
+c_TRUNCATED = cython.declare(cython.Py_ssize_t, C_TRUNCATED)
+
+
+def is_compiled() -> bool:
+    """True when this module runs as a compiled extension."""
+    return cython.compiled
+
+
+class Options:
+    """What a Responder is told once. Sizes in bytes, times in seconds."""
+
+    def __init__(
+        self,
+        udp_size: int = 1232,
+        server_id: bytes = b"",
+        cookie_secret: bytes = bytes(16),
+        require_cookie: bool = False,
+        cache_entries: int = 10_000,
+        cache_bytes: int = 16 << 20,
+        tcp_keepalive: int = 10,
+        seed: int = 0,
+    ) -> None:
+        if not 512 <= udp_size <= REPLY_SIZE:
+            raise ValueError(f"udp_size is {udp_size}; it must be from 512 to {REPLY_SIZE}")
+        if len(cookie_secret) != 16:
+            raise ValueError("cookie_secret must be 16 bytes")
+        if len(server_id) > 128:
+            raise ValueError("server_id must be at most 128 bytes")
+        self.udp_size = udp_size
+        self.server_id = server_id
+        self.cookie_secret = cookie_secret
+        self.require_cookie = require_cookie
+        self.cache_entries = cache_entries
+        self.cache_bytes = cache_bytes
+        self.tcp_keepalive = tcp_keepalive
+        self.seed = seed
+
+
+@cython.final
+@cython.cclass
+class Batch:
+    """Memory for `capacity` packets, allocated once and shared with `sockets`: queries, replies, clients, verdicts."""
+
+    capacity: cython.Py_ssize_t
+    query_size: cython.Py_ssize_t
+    reply_size: cython.Py_ssize_t
+    memory: object
+    q: cython.uchar[::1]
+    r: cython.uchar[::1]
+    c: cython.uchar[::1]
+    ql: cython.int[::1]
+    rl: cython.int[::1]
+    v: cython.uchar[::1]
+
+    def __init__(self, capacity: int, query_size: int = QUERY_SIZE, reply_size: int = REPLY_SIZE) -> None:
+        self.capacity = capacity
+        self.query_size = query_size
+        self.reply_size = reply_size
+        queries = bytearray(capacity * query_size)
+        replies = bytearray(capacity * reply_size)
+        clients = bytearray(capacity * CLIENT_SIZE)
+        query_lengths = array("i", bytes(4 * capacity))
+        reply_lengths = array("i", bytes(4 * capacity))
+        verdicts = bytearray(capacity)
+        self.memory = (queries, query_lengths, replies, reply_lengths, clients, verdicts)
+        self.q = queries
+        self.r = replies
+        self.c = clients
+        self.ql = query_lengths
+        self.rl = reply_lengths
+        self.v = verdicts
+
+    def buffers(self) -> tuple[bytearray, array[int], bytearray, array[int], bytearray, bytearray]:
+        """(queries, query lengths, replies, reply lengths, clients, verdicts): packet i starts at i times the size."""
+        return self.memory
+
+    def sizes(self) -> tuple[int, int, int]:
+        """(capacity, bytes per query, bytes per reply)."""
+        return self.capacity, self.query_size, self.reply_size
+
+    def set_query(self, i: int, query: bytes, client: bytes) -> None:
+        """Put a packet at place `i`, for callers that receive in another way than `sockets`."""
+        if len(query) > self.query_size:
+            raise ValueError(f"a query of {len(query)} bytes does not fit {self.query_size}")
+        start = i * self.query_size
+        self.memory[0][start : start + len(query)] = query
+        self.memory[4][i * CLIENT_SIZE : i * CLIENT_SIZE + len(client)] = client
+        self.ql[i] = len(query)
+
+    def query(self, i: int) -> bytes:
+        """A copy of packet `i`."""
+        start = i * self.query_size
+        return bytes(self.memory[0][start : start + self.ql[i]])
+
+    def reply(self, i: int) -> bytes:
+        """A copy of the reply to packet `i`; only meaningful if its verdict is HIT."""
+        start = i * self.reply_size
+        return bytes(self.memory[2][start : start + self.rl[i]])
+
+    def client(self, i: int) -> bytes:
+        """The raw socket address that packet `i` came from (`client_address` reads it)."""
+        return bytes(self.memory[4][i * CLIENT_SIZE : (i + 1) * CLIENT_SIZE])
+
+    def verdict(self, i: int) -> int:
+        """HIT, SLOW or DROP."""
+        return self.v[i]
+
+
+@cython.final
+@cython.cclass
+class Responder:
+    """Answers packets from the zones placed in it. One for each worker; not for use from several threads."""
+
+    counters: cython.ulonglong[::1]
+    m: cython.const[cython.uchar][::1]  # the mapped zones
+    q: cython.uchar[::1]  # queries of the batch at hand
+    o: cython.uchar[::1]  # replies of the batch at hand
+    c: cython.uchar[::1]  # clients of the batch at hand
+    single: Batch
+    cache: object
+    seed: cython.ulonglong
+    udp_size: cython.Py_ssize_t
+    server_id: cython.const[cython.uchar][::1]
+    require_cookie: cython.bint
+    keepalive: cython.int
+    sip: cython.uchar[::1]
+    key0: cython.ulonglong
+    key1: cython.ulonglong
+    now: cython.uint
+    # zones: a row for each, and an open-addressing table of rows by the hash of the origin
+    places: object
+    free_rows: object
+    zone_count: cython.Py_ssize_t
+    zone_hash: cython.ulonglong[::1]
+    zone_base: cython.ulonglong[::1]
+    zone_table: cython.ulonglong[::1]
+    zone_mask: cython.ulonglong[::1]
+    zone_flags: cython.int[::1]
+    zone_probe: cython.int[::1]
+    zone_origin_length: cython.int[::1]
+    zone_origin_labels: cython.int[::1]
+    zone_negative: cython.ulonglong[::1]
+    zone_negative_signed: cython.ulonglong[::1]
+    zone_rows: cython.int[::1]
+    zone_rows_mask: cython.ulonglong
+    zone_rows_used: cython.Py_ssize_t
+    depth: cython.int[::1]  # how many zones have an origin of that many labels
+    # the query at hand
+    at: cython.Py_ssize_t  # where it starts in q
+    end: cython.Py_ssize_t
+    out: cython.Py_ssize_t  # where its reply starts in o
+    room: cython.Py_ssize_t  # bytes there
+    size: cython.Py_ssize_t  # bytes written there
+    client: cython.Py_ssize_t
+    stream: cython.bint
+    labels: cython.Py_ssize_t
+    label: cython.int[::1]
+    label_hash: cython.ulonglong[::1]
+    name: cython.uchar[::1]  # lower case, with the root label; then qtype and DO: the answer cache's key
+    key: object  # the bytearray under `name`
+    name_length: cython.Py_ssize_t
+    qtype: cython.int
+    qclass: cython.int
+    question_length: cython.Py_ssize_t
+    edns: cython.bint
+    edns_version: cython.int
+    dnssec_ok: cython.bint
+    asked_size: cython.Py_ssize_t
+    cookie: cython.Py_ssize_t  # where the client's cookie starts, or 0
+    cookie_length: cython.int
+    asked_nsid: cython.bint
+    asked_keepalive: cython.bint
+    ede: cython.int
+    # another name, while looking for the zone of a CNAME's target
+    other_label: cython.int[::1]
+    other_hash: cython.ulonglong[::1]
+    # what `_fit` found
+    fit_length: cython.Py_ssize_t
+    fit_end: cython.Py_ssize_t
+    fit_answers: cython.int
+    fit_authorities: cython.int
+    fit_additionals: cython.int
+    fit_truncated: cython.bint
+
+    def __init__(self, options: Options, counters: object = None) -> None:
+        self.counters = counters if counters is not None else array("Q", bytes(8 * len(COUNTERS)))
+        self.m = b""
+        self.seed = options.seed
+        self.udp_size = options.udp_size
+        self.server_id = options.server_id
+        self.require_cookie = options.require_cookie
+        self.keepalive = 10 * options.tcp_keepalive
+        self.sip = bytearray(32)
+        self.key0 = int.from_bytes(options.cookie_secret[:8], "little")
+        self.key1 = int.from_bytes(options.cookie_secret[8:], "little")
+        self.cache = AnswerCache(options.cache_entries, options.cache_bytes)
+        self.single = Batch(1, MESSAGE_SIZE, MESSAGE_SIZE)
+        self.places = {}
+        self.free_rows = []
+        self.zone_count = 0
+        self._make_rows(16)
+        self._make_zone_table(64)
+        self.depth = array("i", bytes(4 * 129))
+        self.label = array("i", bytes(4 * 129))
+        self.label_hash = array("Q", bytes(8 * 129))
+        self.other_label = array("i", bytes(4 * 129))
+        self.other_hash = array("Q", bytes(8 * 129))
+        self.key = bytearray(NAME_LIMIT + 8)
+        self.name = self.key
+
+    # ---- zones
+
+    def map(self, memory: object) -> None:
+        """The memory that holds the compiled zones; `place` speaks of positions in it."""
+        self.m = memory
+
+    def place(self, base: int) -> None:
+        """Serve the compiled zone at `base` of the mapped memory, instead of an older version if there is one."""
+        header = layout.read_header(memoryview(self.m)[base:])
+        if header.seed != self.seed:
+            raise ValueError("the compiled zone was hashed with another seed than queries are")
+        origin = layout.origin(memoryview(self.m)[base : base + layout.HEADER_SIZE + 255])
+        row: cython.Py_ssize_t
+        known = self.places.get(origin)
+        if known is not None:
+            row = known
+        elif self.free_rows:
+            row = self.free_rows.pop()
+        else:
+            row = self.zone_count
+            if row >= len(self.zone_base):
+                self._grow_rows()
+            self.zone_count += 1
+        h = self._hash_origin(origin)
+        self.zone_hash[row] = h
+        self.zone_base[row] = base
+        self.zone_table[row] = base + header.hash_table
+        self.zone_mask[row] = header.hash_mask
+        self.zone_flags[row] = header.flags
+        self.zone_probe[row] = header.max_probe
+        self.zone_origin_length[row] = header.origin_length
+        self.zone_origin_labels[row] = header.origin_labels
+        self.zone_negative[row] = base + header.negative
+        self.zone_negative_signed[row] = base + header.negative_signed
+        if known is None:
+            self.places[origin] = row
+            self.depth[header.origin_labels] += 1
+            self._enter_row(h, row)
+        self.cache.clear()
+
+    def remove(self, origin: bytes) -> None:
+        """Stop serving the zone with that origin (lower-case wire format). KeyError if it is not served."""
+        row: cython.Py_ssize_t = self.places.pop(origin)
+        slot: cython.ulonglong = (self.zone_hash[row] ^ (self.zone_hash[row] >> 32)) & self.zone_rows_mask
+        while self.zone_rows[slot] != row + 1:
+            slot = (slot + 1) & self.zone_rows_mask
+        self.zone_rows[slot] = -1
+        self.depth[self.zone_origin_labels[row]] -= 1
+        self.free_rows.append(row)
+        self.cache.clear()
+
+    def base_of(self, origin: bytes) -> int:
+        """Where the zone with that origin starts in the mapped memory. KeyError if it is not served."""
+        return self.zone_base[self.places[origin]]
+
+    def origins(self) -> list[bytes]:
+        """The origins of all zones served."""
+        return list(self.places)
+
+    def _hash_origin(self, origin: bytes) -> int:
+        """The hash of a whole name, as `_read_name` computes it for queries (the definition: `find.name_hash`)."""
+        h: cython.ulonglong = self.seed
+        i: cython.Py_ssize_t
+        end: cython.Py_ssize_t = len(origin) - 1
+        starts = []
+        i = 0
+        while origin[i]:
+            starts.append(i)
+            i += 1 + origin[i]
+        for start in reversed(starts):
+            for octet in origin[start:end]:
+                h = ((h ^ octet) * PRIME) & MASK
+            h ^= h >> 29
+            end = start
+        return h
+
+    @cython.cfunc
+    def _make_rows(self, n: cython.Py_ssize_t) -> cython.void:
+        self.zone_hash = array("Q", bytes(8 * n))
+        self.zone_base = array("Q", bytes(8 * n))
+        self.zone_table = array("Q", bytes(8 * n))
+        self.zone_mask = array("Q", bytes(8 * n))
+        self.zone_flags = array("i", bytes(4 * n))
+        self.zone_probe = array("i", bytes(4 * n))
+        self.zone_origin_length = array("i", bytes(4 * n))
+        self.zone_origin_labels = array("i", bytes(4 * n))
+        self.zone_negative = array("Q", bytes(8 * n))
+        self.zone_negative_signed = array("Q", bytes(8 * n))
+
+    @cython.cfunc
+    def _grow_rows(self) -> cython.void:
+        n: cython.Py_ssize_t = len(self.zone_base)
+        hashes, bases, tables, masks = self.zone_hash, self.zone_base, self.zone_table, self.zone_mask
+        flags, probes = self.zone_flags, self.zone_probe
+        lengths, labels = self.zone_origin_length, self.zone_origin_labels
+        negatives, signed = self.zone_negative, self.zone_negative_signed
+        self._make_rows(2 * n)
+        self.zone_hash[:n] = hashes
+        self.zone_base[:n] = bases
+        self.zone_table[:n] = tables
+        self.zone_mask[:n] = masks
+        self.zone_flags[:n] = flags
+        self.zone_probe[:n] = probes
+        self.zone_origin_length[:n] = lengths
+        self.zone_origin_labels[:n] = labels
+        self.zone_negative[:n] = negatives
+        self.zone_negative_signed[:n] = signed
+
+    @cython.cfunc
+    def _make_zone_table(self, slots: cython.Py_ssize_t) -> cython.void:
+        self.zone_rows = array("i", bytes(4 * slots))
+        self.zone_rows_mask = slots - 1
+        self.zone_rows_used = 0
+
+    @cython.cfunc
+    def _enter_row(self, h: cython.ulonglong, row: cython.Py_ssize_t) -> cython.void:
+        """Put a row into the table of zones; removed entries count as used until the table is made anew."""
+        slot: cython.ulonglong
+        if 2 * (self.zone_rows_used + 1) > len(self.zone_rows):
+            self._make_zone_table(4 * len(self.zone_rows) if 4 * len(self.places) > len(self.zone_rows) else len(self.zone_rows))
+            for other in self.places.values():
+                if other != row:
+                    self._enter_row(self.zone_hash[other], other)
+        slot = (h ^ (h >> 32)) & self.zone_rows_mask
+        while self.zone_rows[slot] > 0:
+            slot = (slot + 1) & self.zone_rows_mask
+        if self.zone_rows[slot] == 0:
+            self.zone_rows_used += 1
+        self.zone_rows[slot] = row + 1
+
+    # ---- packets
+
+    def answer(self, batch: Batch, count: cython.Py_ssize_t, now: cython.uint) -> int:
+        """Give packets 0 … count - 1 of a UDP batch their verdicts and replies; how many are SLOW. `now`: Unix time."""
+        i: cython.Py_ssize_t
+        slow: cython.int = 0
+        verdict: cython.int
+        self.q = batch.q
+        self.o = batch.r
+        self.c = batch.c
+        self.now = now
+        self.stream = False
+        self.room = batch.reply_size
+        for i in range(count):
+            self.at = i * batch.query_size
+            self.end = self.at + batch.ql[i]
+            self.out = i * batch.reply_size
+            self.client = i * CLIENT_SIZE
+            verdict = self._verdict()
+            batch.v[i] = verdict
+            if verdict == _HIT:
+                batch.rl[i] = cython.cast(cython.int, self.size)
+            elif verdict == _SLOW:
+                slow += 1
+        return slow
+
+    def answer_stream(self, query: bytes, client: bytes, now: int) -> tuple[int, bytes]:
+        """One message that came over a stream transport: its verdict, and the reply if that is HIT."""
+        verdict: cython.int
+        self._take_single(query, client, now, True)
+        verdict = self._verdict()
+        return verdict, bytes(self.single.buffers()[2][: self.size]) if verdict == _HIT else b""
+
+    def finish(
+        self,
+        query: bytes,
+        client: bytes,
+        now: int,
+        stream: bool,
+        body: bytes,
+        answers: int,
+        authorities: int,
+        additionals: int,
+        rcode: int = 0,
+        authoritative: bool = False,
+        glue_required: bool = False,
+        ede: int = -1,
+    ) -> bytes:
+        """The reply message around a body that the slow path made: header, question, truncation, OPT.
+
+        `body` is all that follows the question, compressed for its place there. b"" if the query is one that gets
+        no reply.
+        """
+        flags: cython.int = (AUTHORITATIVE if authoritative else 0) | (GLUE_REQUIRED if glue_required else 0)
+        self._take_single(query, client, now, stream)
+        if not self._read_query():
+            return b""
+        self.ede = ede
+        self._give_body(body, answers, authorities, additionals, rcode, flags)
+        return bytes(self.single.buffers()[2][: self.size])
+
+    def error(self, query: bytes, client: bytes, now: int, stream: bool, rcode: int) -> bytes:
+        """A reply without records: FORMERR for what can't be read, else `rcode`. b"" if none may be sent."""
+        self._take_single(query, client, now, stream)
+        if self.end - self.at < 12 or self.q[self.at + 2] & 0x80:
+            return b""
+        if rcode == 1 or not self._read_query():
+            self._give_bare(rcode)
+        else:
+            self._give_error(rcode)
+        return bytes(self.single.buffers()[2][: self.size])
+
+    def remember(
+        self,
+        query: bytes,
+        now: int,
+        ttl: int,
+        body: bytes,
+        answers: int,
+        authorities: int,
+        additionals: int,
+        rcode: int = 0,
+        authoritative: bool = False,
+        glue_required: bool = False,
+        ede: int = -1,
+    ) -> None:
+        """Keep a slow answer for `ttl` seconds (arguments as in `finish`); any change of a zone forgets it."""
+        flags: cython.int = (AUTHORITATIVE if authoritative else 0) | (GLUE_REQUIRED if glue_required else 0)
+        self._take_single(query, b"", now, False)
+        if self._read_query():
+            entry = (now + ttl, body, answers, authorities, additionals, rcode, flags, ede)
+            self.cache.put(self._cache_key(), entry)
+
+    def _take_single(self, query: bytes, client: bytes, now: int, stream: bool) -> None:
+        self.single.set_query(0, query, client)
+        self.q = self.single.q
+        self.o = self.single.r
+        self.c = self.single.c
+        self.at = 0
+        self.end = len(query)
+        self.out = 0
+        self.room = MESSAGE_SIZE
+        self.client = 0
+        self.now = now
+        self.stream = stream
+
+    @cython.cfunc
+    def _verdict(self) -> cython.int:
+        self.size = 0
+        self.counters[c_QUERIES] += 1
+        try:
+            verdict: cython.int = self._path()
+        except IndexError:
+            # Something pointed outside its buffer: a hostile packet gets FORMERR and is counted.
+            self.counters[c_MALFORMED] += 1
+            verdict = self._give_bare(FORMERR)
+        if verdict == _HIT:
+            self.counters[c_ANSWERS] += 1
+        elif verdict == _SLOW:
+            self.counters[c_SLOW] += 1
+        else:
+            self.counters[c_DROPPED] += 1
+        return verdict
+
+    @cython.cfunc
+    def _path(self) -> cython.int:
+        """What to do with the packet, step by step. The order of the checks is the order of the message."""
+        at: cython.Py_ssize_t = self.at
+        questions: cython.int
+        others: cython.int
+        additionals: cython.int
+        after: cython.Py_ssize_t
+        if self.end - at < 12 or self.q[at + 2] & 0x80:
+            return _DROP  # not a query: answering could start a loop (RFC 8906 section 3.1.1)
+        self._forget_query()
+        if (self.q[at + 2] >> 3) & 15:
+            self.counters[c_NOTIMP] += 1
+            return self._give_bare(NOTIMP)
+        questions = (self.q[at + 4] << 8) | self.q[at + 5]
+        others = (self.q[at + 6] << 8) | self.q[at + 7] | (self.q[at + 8] << 8) | self.q[at + 9]
+        additionals = (self.q[at + 10] << 8) | self.q[at + 11]
+        if questions != 1:
+            return self._without_question(questions, others, additionals)
+        after = self._read_question()
+        if after < 0:
+            return self._formerr()
+        if others:
+            return _SLOW if self.qtype == T_IXFR else self._formerr()  # RFC 1995 section 3: the SOA held
+        if additionals:
+            after = self._read_additional(after, additionals)
+            if after == 0:
+                return _SLOW  # not only an OPT record: TSIG, or nonsense
+        if after != self.end:
+            return self._formerr()
+        if self.edns_version:
+            self.counters[c_BADVERS] += 1
+            return self._give_error(BADVERS)  # RFC 6891 section 6.1.3
+        if self.qclass != 1:
+            if self.qclass == 3:
+                return _SLOW  # CH: version.bind and its like
+            return self._refuse(False)
+        if 128 <= self.qtype < T_ANY:
+            if self.qtype == T_IXFR or self.qtype == T_AXFR:
+                return _SLOW
+            self.counters[c_NOTIMP] += 1
+            return self._give_error(NOTIMP)
+        if self.require_cookie and self.cookie and not self.stream and not self._cookie_is_ours():
+            return self._give_error(BADCOOKIE)  # RFC 7873 section 5.2.3
+        return self._answer()
+
+    @cython.cfunc
+    def _forget_query(self) -> cython.void:
+        self.edns = False
+        self.edns_version = 0
+        self.dnssec_ok = False
+        self.cookie = 0
+        self.cookie_length = 0
+        self.asked_nsid = False
+        self.asked_keepalive = False
+        self.asked_size = 512
+        self.ede = -1
+
+    @cython.cfunc
+    def _without_question(
+        self, questions: cython.int, others: cython.int, additionals: cython.int
+    ) -> cython.int:
+        """No question is fine only for a client that asks for a cookie (RFC 7873 section 5.4; RFC 9619)."""
+        if questions == 0 and others == 0 and additionals == 1:
+            self.question_length = 0
+            if self._read_additional(self.at + 12, 1) == self.end and self.cookie and not self.edns_version:
+                return self._give_error(0)
+            self._forget_query()
+        return self._formerr()
+
+    @cython.cfunc
+    def _read_query(self) -> cython.bint:
+        """Read a query that may already have passed `_path`; False if it cannot be answered with its question."""
+        after: cython.Py_ssize_t
+        additionals: cython.int
+        self.size = 0
+        if self.end < 12 or self.q[2] & 0x80:
+            return False
+        self._forget_query()
+        try:
+            if self.q[4] != 0 or self.q[5] != 1:
+                return False
+            after = self._read_question()
+            if after < 0:
+                return False
+            additionals = (self.q[10] << 8) | self.q[11]
+            if additionals and self._read_additional(after, 1) == 0:
+                self.edns = False
+        except IndexError:
+            return False
+        return True
+
+    @cython.cfunc
+    def _read_question(self) -> cython.Py_ssize_t:
+        """Read name, type and class; the place after them, or -1."""
+        at: cython.Py_ssize_t = self.at + 12
+        end: cython.Py_ssize_t = self.end
+        k: cython.Py_ssize_t = 0
+        n: cython.Py_ssize_t = 0
+        i: cython.Py_ssize_t
+        stop: cython.Py_ssize_t
+        length: cython.Py_ssize_t
+        octet: cython.uint
+        h: cython.ulonglong = self.seed
+        while True:
+            if at >= end:
+                return -1
+            length = self.q[at]
+            if length == 0:
+                break
+            # Compression pointers have no place in a question: there is nothing before it to point to.
+            if length > 63 or at + length >= end or k + length > 253:
+                return -1
+            self.label[n] = cython.cast(cython.int, k)
+            n += 1
+            self.name[k] = cython.cast(cython.uchar, length)
+            k += 1
+            at += 1
+            stop = at + length
+            while at < stop:
+                octet = self.q[at]
+                if octet - 65 < 26 and octet >= 65:
+                    octet |= 32
+                self.name[k] = cython.cast(cython.uchar, octet)
+                k += 1
+                at += 1
+        self.name[k] = 0
+        at += 1
+        if at + 4 > end:
+            return -1
+        self.name_length = k + 1
+        self.labels = n
+        stop = k
+        while n > 0:
+            n -= 1
+            i = self.label[n]
+            for k in range(i, stop):
+                h = ((h ^ self.name[k]) * PRIME) & MASK
+            h ^= h >> 29
+            self.label_hash[n] = h
+            stop = i
+        self.qtype = (self.q[at] << 8) | self.q[at + 1]
+        self.qclass = (self.q[at + 2] << 8) | self.q[at + 3]
+        self.question_length = self.name_length + 4
+        return at + 4
+
+    @cython.cfunc
+    def _read_additional(self, at: cython.Py_ssize_t, count: cython.int) -> cython.Py_ssize_t:
+        """Read one OPT record (RFC 6891 section 6.1.2); the place after it, 0 if it is something else, -1 if it is bad."""
+        end: cython.Py_ssize_t = self.end
+        stop: cython.Py_ssize_t
+        code: cython.int
+        length: cython.Py_ssize_t
+        if at + 11 > end:
+            return -1
+        if count != 1 or self.q[at] != 0 or self.q[at + 1] != 0 or self.q[at + 2] != 41:
+            return 0
+        self.edns = True
+        self.asked_size = (self.q[at + 3] << 8) | self.q[at + 4]
+        self.edns_version = self.q[at + 6]
+        self.dnssec_ok = self.q[at + 7] & 0x80 != 0
+        stop = at + 11 + ((self.q[at + 9] << 8) | self.q[at + 10])
+        if stop > end:
+            return -1
+        at += 11
+        while at < stop:
+            if at + 4 > stop:
+                return -1
+            code = (self.q[at] << 8) | self.q[at + 1]
+            length = (self.q[at + 2] << 8) | self.q[at + 3]
+            at += 4
+            if at + length > stop:
+                return -1
+            if code == COOKIE:
+                # RFC 7873 section 5.2.2: 8 bytes of client cookie, then none or 8 to 32 of server cookie
+                if length != 8 and (length < 16 or length > 40):
+                    return -1
+                if not self.cookie:
+                    self.cookie = at
+                    self.cookie_length = cython.cast(cython.int, length)
+            elif code == NSID:
+                self.asked_nsid = True
+            elif code == KEEPALIVE:
+                self.asked_keepalive = True
+            at += length
+        return at
+
+    # ---- from the question to a block
+
+    @cython.cfunc
+    def _answer(self) -> cython.int:
+        """RFC 1034 section 4.3.2 by hash probes: zone, node, cut, alias, data, wildcard, nothing."""
+        row: cython.Py_ssize_t = self._find_zone(0)
+        parent: cython.Py_ssize_t
+        base: cython.Py_ssize_t
+        node: cython.Py_ssize_t = 0
+        block: cython.Py_ssize_t
+        reference: cython.Py_ssize_t
+        i: cython.Py_ssize_t = 0
+        top: cython.Py_ssize_t
+        flags: cython.int
+        wildcard: cython.bint = False
+        proofs: cython.bint
+        if row < 0:
+            return self._refuse(True)
+        if self.qtype == T_DS and self.labels and self.labels == self.zone_origin_labels[row]:
+            # DS lives on the parent's side of the cut (RFC 4035 section 3.1.4.1)
+            parent = self._find_zone(1)
+            if parent >= 0:
+                row = parent
+        base = self.zone_base[row]
+        proofs = self.dnssec_ok and self.zone_flags[row] & SIGNED_ZONE
+        top = self.labels - self.zone_origin_labels[row]
+        for i in range(top + 1):
+            node = self._probe(row, i)
+            if node:
+                break
+        if node == 0:
+            return self._slow()
+        flags = self.m[node]
+        if flags & OCCLUDED:
+            node = base + self._u32(node + 4)
+            if not self.m[node] & CUT:
+                return self._slow()  # below a DNAME
+            return self._refer(node, row)
+        if flags & CUT and not (self.qtype == T_DS and i == 0):
+            return self._refer(node, row)
+        if i == 0:
+            reference = self.name_length - 2 if flags & IS_WILDCARD else self.name_length
+        elif flags & DNAME_HERE:
+            return self._slow()
+        elif flags & WILDCARD_HERE:
+            reference = self.name_length - self._label_at(i)
+            node = base + self._u32(node + 4)
+            wildcard = True
+            if self.m[node] & (CUT | DNAME_HERE):
+                return self._slow()
+        else:
+            self.counters[c_NXDOMAIN] += 1
+            if proofs:
+                return self._slow()
+            return self._give_block(self.zone_negative[row], self.zone_origin_length[row], NXDOMAIN)
+        if self.qtype == T_RRSIG or (wildcard and proofs):
+            return self._slow()
+        block = self._entry(node, row)
+        if block == 0:
+            if proofs:
+                return self._slow()
+            return self._give_block(self.zone_negative[row], self.zone_origin_length[row], 0)
+        return self._give_block(block, reference, -1)
+
+    @cython.cfunc
+    def _find_zone(self, first: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """The row of the deepest zone at or above the suffix that starts at label `first`, or -1."""
+        i: cython.Py_ssize_t
+        row: cython.Py_ssize_t
+        start: cython.Py_ssize_t
+        h: cython.ulonglong
+        slot: cython.ulonglong
+        for i in range(first, self.labels + 1):
+            if self.depth[self.labels - i] == 0:
+                continue
+            h = self.label_hash[i] if i < self.labels else self.seed
+            start = self._label_at(i)
+            slot = (h ^ (h >> 32)) & self.zone_rows_mask
+            while self.zone_rows[slot]:
+                row = self.zone_rows[slot] - 1
+                if (
+                    row >= 0
+                    and self.zone_hash[row] == h
+                    and self.zone_origin_length[row] == self.name_length - start
+                    and self._matches(
+                        cython.cast(cython.Py_ssize_t, self.zone_base[row]) + HEADER_SIZE, start, self.name_length - start
+                    )
+                ):
+                    return row
+                slot = (slot + 1) & self.zone_rows_mask
+        return -1
+
+    @cython.cfunc
+    @cython.inline
+    def _label_at(self, i: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """Where label `i` starts in the name; the root label after the last."""
+        return self.label[i] if i < self.labels else self.name_length - 1
+
+    @cython.cfunc
+    def _probe(self, row: cython.Py_ssize_t, i: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """The position of the node whose name is the suffix from label `i`, or 0."""
+        h: cython.ulonglong = self.label_hash[i] if i < self.labels else self.seed
+        mask: cython.ulonglong = self.zone_mask[row]
+        slot: cython.ulonglong = (h ^ (h >> 32)) & mask
+        tag: cython.uint = cython.cast(cython.uint, h >> 32)
+        table: cython.Py_ssize_t = self.zone_table[row]
+        start: cython.Py_ssize_t = self._label_at(i)
+        length: cython.Py_ssize_t = self.name_length - self.zone_origin_length[row] - start
+        at: cython.Py_ssize_t
+        node: cython.Py_ssize_t
+        name: cython.Py_ssize_t = 16 if self.zone_flags[row] & SIGNED_ZONE else 8
+        _step: cython.int
+        for _step in range(self.zone_probe[row] + 1):
+            at = table + 8 * cython.cast(cython.Py_ssize_t, slot)
+            node = self._u32(at + 4)
+            if node == 0:
+                return 0
+            if self._u32(at) == tag:
+                node += cython.cast(cython.Py_ssize_t, self.zone_base[row])
+                if self.m[node + 1] == length and self._matches(node + name, start, length):
+                    return node
+            slot = (slot + 1) & mask
+        return 0
+
+    @cython.cfunc
+    def _entry(self, node: cython.Py_ssize_t, row: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """The block that answers the query type at a node, or 0."""
+        signed: cython.bint = self.zone_flags[row] & SIGNED_ZONE != 0
+        stride: cython.Py_ssize_t = 12 if signed else 8
+        at: cython.Py_ssize_t = node + (16 if signed else 8) + self.m[node + 1]
+        stop: cython.Py_ssize_t = at + stride * self._u16(node + 2)
+        default: cython.Py_ssize_t = 0
+        chosen: cython.Py_ssize_t = 0
+        kind: cython.int
+        qtype: cython.int = self.qtype
+        while at < stop:
+            kind = self._u16(at)
+            if kind == qtype:
+                chosen = at
+                break
+            if kind == DEFAULT_TYPE:
+                default = at
+            elif qtype == T_ANY and self._u16(at + 2) & OWN:
+                # RFC 8482 section 4.1: one RRset; the alias, or the lowest type that is data
+                if kind == T_CNAME:
+                    chosen = at
+                    break
+                if chosen == 0 or self._u16(chosen) == T_NSEC or self._u16(chosen) == T_NSEC3:
+                    chosen = at
+            at += stride
+        if chosen == 0:
+            if default == 0 or qtype == T_ANY:
+                return 0
+            chosen = default
+        if signed and self.dnssec_ok:
+            at = self._u32(chosen + 8)
+            if at:
+                return cython.cast(cython.Py_ssize_t, self.zone_base[row]) + at
+        return cython.cast(cython.Py_ssize_t, self.zone_base[row]) + cython.cast(cython.Py_ssize_t, self._u32(chosen + 4))
+
+    @cython.cfunc
+    def _refer(self, cut: cython.Py_ssize_t, row: cython.Py_ssize_t) -> cython.int:
+        """The referral at a zone cut; the name asked for is at the cut or below it."""
+        qtype: cython.int = self.qtype
+        block: cython.Py_ssize_t
+        self.qtype = 2
+        block = self._entry(cut, row)
+        self.qtype = qtype
+        return self._give_block(block, self.m[cut + 1] + self.zone_origin_length[row], -1)
+
+    @cython.cfunc
+    def _slow(self) -> cython.int:
+        """The slow path's answer if it is remembered, else SLOW."""
+        entry: tuple = self.cache.get(self._cache_key(), self.now)
+        if entry is None:
+            return _SLOW
+        self.counters[c_CACHE_HITS] += 1
+        self.ede = entry[7]
+        return self._give_body(entry[1], entry[2], entry[3], entry[4], entry[5], entry[6])
+
+    @cython.cfunc
+    def _cache_key(self) -> object:
+        """Everything that a slow answer depends on: name, type, class, DO."""
+        n: cython.Py_ssize_t = self.name_length
+        self.name[n] = self.qtype >> 8
+        self.name[n + 1] = self.qtype & 255
+        self.name[n + 2] = self.qclass & 255
+        self.name[n + 3] = self.dnssec_ok
+        return bytes(self.key[: n + 4])
+
+    # ---- replies
+
+    @cython.cfunc
+    def _give_block(self, block: cython.Py_ssize_t, reference: cython.Py_ssize_t, rcode: cython.int) -> cython.int:
+        """Copy a block into the reply. `reference`: the length of its reference name; `rcode` -1: the block's own."""
+        length: cython.Py_ssize_t = self._u16(block)
+        answers: cython.int = self._u16(block + 2)
+        authorities: cython.int = self._u16(block + 4)
+        additionals: cython.int = self._u16(block + 6)
+        relocations: cython.Py_ssize_t = self._u16(block + 8)
+        flags: cython.int = self.m[block + 11]
+        room: cython.Py_ssize_t = self._room_for_body()
+        body: cython.Py_ssize_t = self.out + 12 + self.question_length
+        delta: cython.Py_ssize_t = self.name_length - reference
+        truncated: cython.bint = False
+        i: cython.Py_ssize_t
+        at: cython.Py_ssize_t
+        pointer: cython.Py_ssize_t
+        kept: cython.Py_ssize_t = length
+        if flags & BLOCK_SLOW:
+            return self._slow()
+        if flags & CHASE and len(self.places) > 1 and self._target_is_served(block):
+            return self._slow()
+        if rcode < 0:
+            rcode = self.m[block + 10]
+        if length > room:
+            self._fit(self.m, block + 12, length, 16 + reference, answers, authorities, additionals, room, flags)
+            kept = self.fit_length
+            answers = self.fit_answers
+            authorities = self.fit_authorities
+            additionals = self.fit_additionals
+            truncated = self.fit_truncated
+        _copy(self.o, body, self.m, block + 12, kept)
+        if delta:
+            for i in range(relocations):
+                at = self._u16(block + 12 + length + 2 * i)
+                if at < kept:
+                    pointer = ((self.o[body + at] & 0x3F) << 8 | self.o[body + at + 1]) + delta
+                    self.o[body + at] = cython.cast(cython.uchar, 0xC0 | (pointer >> 8))
+                    self.o[body + at + 1] = cython.cast(cython.uchar, pointer & 255)
+        self._close(kept, rcode, flags & AUTHORITATIVE != 0, truncated, answers, authorities, additionals)
+        return _HIT
+
+    @cython.cfunc
+    def _give_body(
+        self,
+        body: object,
+        answers: cython.int,
+        authorities: cython.int,
+        additionals: cython.int,
+        rcode: cython.int,
+        flags: cython.int,
+    ) -> cython.int:
+        """Copy a body that was composed for this question into the reply."""
+        source: cython.const[cython.uchar][::1] = body
+        length: cython.Py_ssize_t = len(source)
+        room: cython.Py_ssize_t = self._room_for_body()
+        truncated: cython.bint = False
+        if length > room:
+            self._fit(source, 0, length, 16 + self.name_length, answers, authorities, additionals, room, flags)
+            length = self.fit_length
+            answers = self.fit_answers
+            authorities = self.fit_authorities
+            additionals = self.fit_additionals
+            truncated = self.fit_truncated
+        _copy(self.o, self.out + 12 + self.question_length, source, 0, length)
+        self._close(length, rcode, flags & AUTHORITATIVE != 0, truncated, answers, authorities, additionals)
+        return _HIT
+
+    @cython.cfunc
+    def _refuse(self, explain: cython.bint) -> cython.int:
+        self.counters[c_REFUSED] += 1
+        if explain:
+            self.ede = NOT_AUTHORITATIVE
+        return self._give_error(REFUSED)
+
+    @cython.cfunc
+    def _formerr(self) -> cython.int:
+        self.counters[c_FORMERR] += 1
+        return self._give_bare(FORMERR)
+
+    @cython.cfunc
+    def _give_error(self, rcode: cython.int) -> cython.int:
+        """A reply with the question and no records."""
+        self._close(0, rcode, False, False, 0, 0, 0)
+        return _HIT
+
+    @cython.cfunc
+    def _give_bare(self, rcode: cython.int) -> cython.int:
+        """A header alone: for what could not be read (RFC 8906 section 3.1.3 for unknown opcodes)."""
+        i: cython.Py_ssize_t
+        o: cython.Py_ssize_t = self.out
+        self.o[o] = self.q[self.at]
+        self.o[o + 1] = self.q[self.at + 1]
+        self.o[o + 2] = 0x80 | (self.q[self.at + 2] & 0x79)
+        self.o[o + 3] = rcode & 15
+        for i in range(4, 12):
+            self.o[o + i] = 0
+        self.size = 12
+        return _HIT
+
+    @cython.cfunc
+    def _room_for_body(self) -> cython.Py_ssize_t:
+        """Bytes between the question and the OPT record, within what the client and we allow."""
+        limit: cython.Py_ssize_t
+        if self.stream:
+            limit = MESSAGE_SIZE
+        else:
+            limit = self.asked_size
+            if limit < 512:
+                limit = 512  # RFC 6891 section 6.2.3
+            if limit > self.udp_size:
+                limit = self.udp_size
+        if limit > self.room:
+            limit = self.room
+        return limit - 12 - self.question_length - self._opt_length()
+
+    @cython.cfunc
+    def _opt_length(self) -> cython.Py_ssize_t:
+        n: cython.Py_ssize_t = 11
+        if not self.edns:
+            return 0
+        if self.cookie:
+            n += 28
+        if self.asked_nsid and len(self.server_id):
+            n += 4 + len(self.server_id)
+        if self.asked_keepalive and self.stream:
+            n += 6
+        if self.ede >= 0:
+            n += 6
+        return n
+
+    @cython.cfunc
+    def _close(
+        self,
+        length: cython.Py_ssize_t,
+        rcode: cython.int,
+        authoritative: cython.bint,
+        truncated: cython.bint,
+        answers: cython.int,
+        authorities: cython.int,
+        additionals: cython.int,
+    ) -> cython.void:
+        """Write header and question before a body of that length, and OPT after it."""
+        o: cython.Py_ssize_t = self.out
+        at: cython.Py_ssize_t = self.at
+        self.o[o] = self.q[at]
+        self.o[o + 1] = self.q[at + 1]
+        # RD is copied (RFC 1035 section 4.1.1); CD and AD are not ours to set (RFC 4035 section 3.1.6)
+        self.o[o + 2] = 0x80 | (self.q[at + 2] & 1) | (4 if authoritative else 0) | (2 if truncated else 0)
+        self.o[o + 3] = rcode & 15
+        self.o[o + 4] = 0
+        self.o[o + 5] = 1 if self.question_length else 0
+        self.o[o + 6] = (answers >> 8) & 255
+        self.o[o + 7] = answers & 255
+        self.o[o + 8] = (authorities >> 8) & 255
+        self.o[o + 9] = authorities & 255
+        if self.edns:
+            additionals += 1
+        self.o[o + 10] = (additionals >> 8) & 255
+        self.o[o + 11] = additionals & 255
+        _copy(self.o, o + 12, self.q, at + 12, self.question_length)
+        self.size = 12 + self.question_length + length
+        if truncated:
+            self.counters[c_TRUNCATED] += 1
+        if self.edns:
+            self._put_opt(rcode)
+
+    @cython.cfunc
+    def _put_opt(self, rcode: cython.int) -> cython.void:
+        """The OPT record (RFC 6891 section 6.1) with what was asked for."""
+        at: cython.Py_ssize_t = self.out + self.size
+        length: cython.Py_ssize_t = self._opt_length()
+        i: cython.Py_ssize_t
+        n: cython.Py_ssize_t
+        self.o[at] = 0
+        self.o[at + 1] = 0
+        self.o[at + 2] = 41
+        self.o[at + 3] = (self.udp_size >> 8) & 255
+        self.o[at + 4] = self.udp_size & 255
+        self.o[at + 5] = (rcode >> 4) & 255
+        self.o[at + 6] = 0
+        self.o[at + 7] = 0x80 if self.dnssec_ok else 0
+        self.o[at + 8] = 0
+        self.o[at + 9] = ((length - 11) >> 8) & 255
+        self.o[at + 10] = (length - 11) & 255
+        self.size += length
+        at += 11
+        if length == 11:
+            return
+        if self.cookie:
+            self._option(at, COOKIE, 24)
+            self._make_cookie(self.now)
+            for i in range(8):
+                self.o[at + 4 + i] = self.q[self.cookie + i]
+            for i in range(16):
+                self.o[at + 12 + i] = self.sip[8 + i]
+            at += 28
+        if self.asked_nsid and len(self.server_id):
+            n = len(self.server_id)
+            self._option(at, NSID, n)
+            _copy(self.o, at + 4, self.server_id, 0, n)
+            at += 4 + n
+        if self.asked_keepalive and self.stream:
+            self._option(at, KEEPALIVE, 2)
+            self.o[at + 4] = (self.keepalive >> 8) & 255
+            self.o[at + 5] = self.keepalive & 255
+            at += 6
+        if self.ede >= 0:
+            self._option(at, 15, 2)
+            self.o[at + 4] = (self.ede >> 8) & 255
+            self.o[at + 5] = self.ede & 255
+
+    @cython.cfunc
+    def _option(self, at: cython.Py_ssize_t, code: cython.int, length: cython.Py_ssize_t) -> cython.void:
+        self.o[at] = 0
+        self.o[at + 1] = code
+        self.o[at + 2] = (length >> 8) & 255
+        self.o[at + 3] = length & 255
+
+    @cython.cfunc
+    def _fit(
+        self,
+        source: cython.const[cython.uchar][::1],
+        start: cython.Py_ssize_t,
+        length: cython.Py_ssize_t,
+        base: cython.Py_ssize_t,
+        answers: cython.int,
+        authorities: cython.int,
+        additionals: cython.int,
+        room: cython.Py_ssize_t,
+        flags: cython.int,
+    ) -> cython.void:
+        """How much of a body fits, in whole RRsets (RFC 2181 section 9), and whether what is left out sets TC.
+
+        `base` is where the body stands in the message that its compression pointers are made for. Additional
+        records may be left out silently, except glue (RFC 9471).
+        """
+        at: cython.Py_ssize_t = 0
+        owner: cython.Py_ssize_t
+        last_owner: cython.Py_ssize_t = -1
+        last_type: cython.int = -1
+        last_section: cython.int = -1
+        kind: cython.int
+        section: cython.int
+        seen: cython.int = 0
+        kept: cython.int = 0
+        total: cython.int = answers + authorities + additionals
+        self.fit_length = 0
+        self.fit_end = 0
+        while seen < total:
+            section = 0 if seen < answers else 1 if seen < answers + authorities else 2
+            owner = base + at
+            while True:
+                if source[start + at] >= 0xC0:
+                    if owner == base + at:
+                        owner = ((source[start + at] & 0x3F) << 8) | source[start + at + 1]
+                    at += 2
+                    break
+                if source[start + at] == 0:
+                    at += 1
+                    break
+                at += 1 + source[start + at]
+            kind = (source[start + at] << 8) | source[start + at + 1]
+            if owner != last_owner or kind != last_type or section != last_section:
+                # A new RRset: all before it are whole.
+                kept = seen
+                self.fit_length = self.fit_end
+            last_owner = owner
+            last_type = kind
+            last_section = section
+            at += 10 + ((source[start + at + 8] << 8) | source[start + at + 9])
+            if at > length:
+                raise IndexError("a body ends inside a record")
+            seen += 1
+            if at > room:
+                break
+            self.fit_end = at
+        self.fit_truncated = kept < answers + authorities or flags & GLUE_REQUIRED != 0
+        self.fit_answers = min(kept, answers)
+        self.fit_authorities = min(max(0, kept - answers), authorities)
+        self.fit_additionals = max(0, kept - answers - authorities)
+
+    @cython.cfunc
+    def _target_is_served(self, block: cython.Py_ssize_t) -> cython.bint:
+        """The CNAME at the end of a block leads into another zone served here."""
+        at: cython.Py_ssize_t = block + 12
+        left: cython.int = self._u16(block + 2)
+        rdata: cython.Py_ssize_t = 0
+        n: cython.Py_ssize_t = 0
+        i: cython.Py_ssize_t
+        j: cython.Py_ssize_t
+        k: cython.Py_ssize_t
+        end: cython.Py_ssize_t
+        row: cython.Py_ssize_t
+        octet: cython.uint
+        h: cython.ulonglong = self.seed
+        slot: cython.ulonglong
+        # In these blocks every owner is a pointer or the target written before; the last CNAME is spelled out.
+        while left > 0:
+            while self.m[at] and self.m[at] < 0xC0:
+                at += 1 + self.m[at]
+            at += 2 if self.m[at] else 1
+            if self.m[at] == 0 and self.m[at + 1] == T_CNAME:
+                rdata = at + 10
+            at += 10 + ((self.m[at + 8] << 8) | self.m[at + 9])
+            left -= 1
+        at = rdata
+        while self.m[at] and n < 128:
+            self.other_label[n] = cython.cast(cython.int, at - rdata)
+            n += 1
+            at += 1 + self.m[at]
+        end = at
+        for i in range(n, -1, -1):
+            if i < n:
+                for k in range(rdata + self.other_label[i], end):
+                    octet = self.m[k]
+                    if octet - 65 < 26 and octet >= 65:
+                        octet |= 32
+                    h = ((h ^ octet) * PRIME) & MASK
+                h ^= h >> 29
+                end = rdata + self.other_label[i]
+            if self.depth[n - i] == 0:
+                continue
+            slot = (h ^ (h >> 32)) & self.zone_rows_mask
+            while self.zone_rows[slot]:
+                row = self.zone_rows[slot] - 1
+                # An equal hash is enough: at worst the slow path finds that the zone is another.
+                if row >= 0 and self.zone_hash[row] == h:
+                    return True
+                slot = (slot + 1) & self.zone_rows_mask
+        return False
+
+    # ---- cookies (RFC 7873, RFC 9018)
+
+    @cython.cfunc
+    def _make_cookie(self, when: cython.uint) -> cython.void:
+        """The server cookie for this client, made at `when`, into sip[8:24]: version, reserved, timestamp, hash."""
+        i: cython.Py_ssize_t
+        n: cython.Py_ssize_t
+        family: cython.int = self.c[self.client] | (self.c[self.client + 1] << 8)
+        h: cython.ulonglong
+        for i in range(8):
+            self.sip[i] = self.q[self.cookie + i]
+        self.sip[8] = 1
+        self.sip[9] = 0
+        self.sip[10] = 0
+        self.sip[11] = 0
+        self.sip[12] = (when >> 24) & 255
+        self.sip[13] = (when >> 16) & 255
+        self.sip[14] = (when >> 8) & 255
+        self.sip[15] = when & 255
+        if family == 2:
+            n = 20
+            for i in range(4):
+                self.sip[16 + i] = self.c[self.client + 4 + i]
+        else:
+            n = 32
+            for i in range(16):
+                self.sip[16 + i] = self.c[self.client + 8 + i]
+        h = self._siphash(n)
+        for i in range(8):
+            self.sip[16 + i] = cython.cast(cython.uchar, (h >> (8 * i)) & 255)
+
+    @cython.cfunc
+    def _cookie_is_ours(self) -> cython.bint:
+        """The query carries a server cookie that we made for this client within the last hour (RFC 9018 section 4.3)."""
+        i: cython.Py_ssize_t
+        when: cython.uint
+        age: cython.uint
+        different: cython.int = 0
+        if self.cookie_length != 24:
+            return False
+        when = (
+            (cython.cast(cython.uint, self.q[self.cookie + 12]) << 24)
+            | (self.q[self.cookie + 13] << 16)
+            | (self.q[self.cookie + 14] << 8)
+            | self.q[self.cookie + 15]
+        )
+        age = (self.now - when) & 0xFFFFFFFF  # serial arithmetic: a time in the near future is huge
+        if age > 3600 and age < 0xFFFFFFFF - 300:
+            return False
+        self._make_cookie(when)
+        for i in range(16):
+            different |= self.sip[8 + i] ^ self.q[self.cookie + 8 + i]
+        return different == 0
+
+    @cython.cfunc
+    def _siphash(self, n: cython.Py_ssize_t) -> cython.ulonglong:
+        """SipHash-2-4 of sip[:n] under the cookie secret."""
+        v0: cython.ulonglong = self.key0 ^ 0x736F6D6570736575
+        v1: cython.ulonglong = self.key1 ^ 0x646F72616E646F6D
+        v2: cython.ulonglong = self.key0 ^ 0x6C7967656E657261
+        v3: cython.ulonglong = self.key1 ^ 0x7465646279746573
+        word: cython.ulonglong
+        i: cython.Py_ssize_t
+        j: cython.Py_ssize_t
+        rounds: cython.int
+        for i in range(n // 8 + 2):
+            # whole words, then the rest with the length in its last byte, then the finish of four rounds
+            word = 0
+            rounds = 2
+            if i <= n // 8:
+                for j in range(8):
+                    if 8 * i + j < n:
+                        word |= cython.cast(cython.ulonglong, self.sip[8 * i + j]) << (8 * j)
+                if i == n // 8:
+                    word |= cython.cast(cython.ulonglong, n & 255) << 56
+                v3 ^= word
+            else:
+                v2 ^= 0xFF
+                rounds = 4
+            for j in range(rounds):
+                v0 = (v0 + v1) & MASK
+                v1 = ((v1 << 13) | (v1 >> 51)) & MASK
+                v1 ^= v0
+                v0 = ((v0 << 32) | (v0 >> 32)) & MASK
+                v2 = (v2 + v3) & MASK
+                v3 = ((v3 << 16) | (v3 >> 48)) & MASK
+                v3 ^= v2
+                v0 = (v0 + v3) & MASK
+                v3 = ((v3 << 21) | (v3 >> 43)) & MASK
+                v3 ^= v0
+                v2 = (v2 + v1) & MASK
+                v1 = ((v1 << 17) | (v1 >> 47)) & MASK
+                v1 ^= v2
+                v2 = ((v2 << 32) | (v2 >> 32)) & MASK
+            if i <= n // 8:
+                v0 ^= word
+        return v0 ^ v1 ^ v2 ^ v3
+
+    # ---- bytes
+
+    @cython.cfunc
+    @cython.inline
+    def _u16(self, at: cython.Py_ssize_t) -> cython.int:
+        return self.m[at] | (self.m[at + 1] << 8)
+
+    @cython.cfunc
+    @cython.inline
+    def _u32(self, at: cython.Py_ssize_t) -> cython.uint:
+        return (
+            self.m[at]
+            | (self.m[at + 1] << 8)
+            | (self.m[at + 2] << 16)
+            | (cython.cast(cython.uint, self.m[at + 3]) << 24)
+        )
+
+    @cython.cfunc
+    def _matches(self, at: cython.Py_ssize_t, start: cython.Py_ssize_t, length: cython.Py_ssize_t) -> cython.bint:
+        """The mapped bytes at `at` are those of the name from `start`."""
+        i: cython.Py_ssize_t
+        for i in range(length):
+            if self.m[at + i] != self.name[start + i]:
+                return False
+        return True
+
+
+@cython.cfunc
+def _copy(
+    target: cython.uchar[::1],
+    to: cython.Py_ssize_t,
+    source: cython.const[cython.uchar][::1],
+    start: cython.Py_ssize_t,
+    n: cython.Py_ssize_t,
+) -> cython.int:
+    """Copy n bytes; the ranges are checked once, here."""
+    if n < 0 or to < 0 or start < 0 or to + n > len(target) or start + n > len(source):
+        raise IndexError("copy outside a buffer")
+    if cython.compiled:
+        _copy_checked(target, to, source, start, n)
+    else:
+        target[to : to + n] = source[start : start + n]
+    return 0
+
+
+@cython.cfunc
+@cython.boundscheck(False)
+@cython.exceptval(check=False)
+def _copy_checked(
+    target: cython.uchar[::1],
+    to: cython.Py_ssize_t,
+    source: cython.const[cython.uchar][::1],
+    start: cython.Py_ssize_t,
+    n: cython.Py_ssize_t,
+) -> cython.void:
+    i: cython.Py_ssize_t
+    for i in range(n):
+        target[to + i] = source[start + i]
+
+
+def client_from(host: str, port: int) -> bytes:
+    """The raw socket address of a numeric host, as `Batch.client` gives it."""
+    import socket
+    import sys
+
+    if ":" in host:
+        packed = socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
+        raw = int(socket.AF_INET6).to_bytes(2, sys.byteorder) + port.to_bytes(2, "big") + bytes(4) + packed + bytes(4)
+    else:
+        packed = socket.inet_pton(socket.AF_INET, host)
+        raw = int(socket.AF_INET).to_bytes(2, sys.byteorder) + port.to_bytes(2, "big") + packed + bytes(8)
+    return raw.ljust(CLIENT_SIZE, b"\0")
+
+
+def client_address(client: bytes) -> tuple[str, int]:
+    """(host, port) of a raw socket address."""
+    import socket
+    import sys
+
+    family = int.from_bytes(client[:2], sys.byteorder)
+    port = int.from_bytes(client[2:4], "big")
+    if family == socket.AF_INET6:
+        return socket.inet_ntop(socket.AF_INET6, client[8:24]), port
+    return socket.inet_ntop(socket.AF_INET, client[4:8]), port
