@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import dns.name
 
@@ -15,10 +16,12 @@ from pippin.control.places import Place
 from pippin.engine.compile import compile_zone
 from pippin.source.files import load
 from pippin.source.loaded import Dependency
-from pippin.store import Store
 from pippin.zone.check import check
 from pippin.zone.problem import Problem, Severity
 from pippin.zone.zone import Zone
+
+if TYPE_CHECKING:
+    from pippin.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +60,28 @@ def prepare(place: Place, seed: int) -> Prepared:
     """Everything before publishing; `pippin check` is this and nothing else. `seed` is the store's."""
     loaded = load(place.path, place.origin)
     image, problems = None, list(loaded.problems)
-    if not has_errors(problems):
+    if loaded.origin and loaded.records:
         image, findings = compile_zone(loaded.records, loaded.origin, seed)
+        broken = has_errors(problems)
+        if (
+            broken
+        ):  # what is wrong with the records that could be read; what the zone lacks may be in the others
+            findings = [(code, offset) for code, offset in findings if offset >= 0]
         problems += check(
-            loaded.records, loaded.origin, loaded.files, findings, is_master_file=loaded.is_master_file
+            loaded.records,
+            loaded.origin,
+            loaded.files,
+            findings,
+            is_master_file=loaded.is_master_file,
+            warnings=not broken,
         )
-    if image is None or has_errors(problems):
-        return Prepared(place, loaded.origin, None, 0, 0, tuple(problems), loaded.dependencies)
+    if not image or has_errors(problems):
+        return Prepared(place, loaded.origin, None, 0, 0, tuple(sorted(problems)), loaded.dependencies)
     zone = Zone(image)
     records = zone.statistics().records
-    return Prepared(place, loaded.origin, image, zone.serial, records, tuple(problems), loaded.dependencies)
+    return Prepared(
+        place, loaded.origin, image, zone.serial, records, tuple(sorted(problems)), loaded.dependencies
+    )
 
 
 class Changes:

@@ -49,12 +49,15 @@ class Address:
 
 
 def parse_address(text: str) -> Address:
-    """`192.0.2.1:53`, `[2001:db8::1]:53`, or an address alone for port 53. Raises `ListenError`."""
+    """`192.0.2.1:53`, `[2001:db8::1]:53`, or without a port for port 53. Raises `ListenError`.
+
+    IPv6 wants its brackets also without a port: `::1:53` is an address, and not the one that was meant.
+    """
     host, port = text, "53"
     if text.startswith("["):
         host, _, rest = text[1:].partition("]")
         port = rest.removeprefix(":") if rest else port
-    elif text.count(":") == 1:
+    elif ":" in text:
         host, _, port = text.partition(":")
     try:
         ipaddress.ip_address(host)

@@ -7,6 +7,7 @@ whose message names the file, the line, the key, what was found, and what would 
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import re
 import tomllib
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from typing import Annotated, Any, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct
+
+from pippin.control.listen import ListenError, parse_address
 
 DEFAULT_LISTEN = ("127.0.0.1:5300", "[::1]:5300")
 
@@ -137,6 +140,8 @@ def parse_settings(text: str, path: Path) -> Settings:
         settings = msgspec.convert(tree, Settings, strict=True)
     except msgspec.ValidationError as error:
         raise SettingsError(_explain(error, text, path)) from error
+    for key, message in _impossible(settings):
+        raise SettingsError(f"{path}:{_line_of(text, (key,))}: {key}: {message}")
     return _absolute(settings, path.parent)
 
 
@@ -168,6 +173,23 @@ def _unknown_keys(
             for item in value:
                 if isinstance(item, dict):
                     yield from _unknown_keys(ZoneSettings, item, (key,))
+
+
+def _impossible(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Values that types cannot tell from right ones."""
+    for address in settings.listen:
+        try:
+            parse_address(address)
+        except ListenError as error:
+            yield "listen", str(error)
+    for network in settings.allow_transfer:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            yield (
+                "allow_transfer",
+                f"{network!r} is no network: {error}; right would be 192.0.2.0/24 or 2001:db8::/32",
+            )
 
 
 def _line_of(text: str, keys: tuple[str, ...]) -> int:

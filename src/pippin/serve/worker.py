@@ -263,7 +263,7 @@ def run_loop(main: Coroutine[Any, Any, T]) -> T:
         import uvloop
     except ModuleNotFoundError:
         return asyncio.run(main)
-    return cast(T, uvloop.run(main))
+    return uvloop.run(main)
 
 
 if __name__ == "__main__":
