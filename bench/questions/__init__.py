@@ -1,0 +1,23 @@
+"""The questions, in the order they are asked."""
+
+from __future__ import annotations
+
+from bench.question import Figure, Question, Row, Target
+from bench.questions import hot, load, many_zones, mixed, nxdomain, referral, signed, tcp, workers
+
+QUESTIONS: tuple[Question, ...] = (
+    mixed.QUESTION,
+    hot.QUESTION,
+    nxdomain.QUESTION,
+    referral.QUESTION,
+    signed.NSEC_MIXED,
+    signed.NSEC_NXDOMAIN,
+    signed.NSEC3_MIXED,
+    signed.NSEC3_NXDOMAIN,
+    tcp.QUESTION,
+    load.QUESTION,
+    many_zones.QUESTION,
+    workers.QUESTION,
+)
+
+__all__ = ["QUESTIONS", "Figure", "Question", "Row", "Target"]

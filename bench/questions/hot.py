@@ -1,0 +1,22 @@
+"""What does an answer cost when everybody asks for the same name?"""
+
+from __future__ import annotations
+
+from bench.measure import Bench, Load, ask_rates
+from bench.question import RATE_FIGURES, Question, Row, Target
+
+
+def ask(bench: Bench) -> list[Row]:
+    """All servers in turn."""
+    material = bench.material
+    return ask_rates(bench, Load(material.zone(), material.stream("hot")))
+
+
+QUESTION = Question(
+    name="hot",
+    title="One hot name",
+    figures=RATE_FIGURES,
+    main="cpu_us",
+    targets=(Target("cpu_us", peers=("nsd",)),),
+    ask=ask,
+)

@@ -1,0 +1,95 @@
+"""Results for people: a table on the terminal, and docs/benchmarks.md made from the JSON file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.question import Row
+from bench.results import middle, ratios, rows_of
+
+MARKS = {True: "reached", False: "missed", None: "open"}
+
+
+def cell(row: Row, figure: Mapping[str, Any], spread: bool = False) -> str:
+    """A figure's median, and its smallest and biggest value if asked for and different."""
+    value = middle(row, figure["key"])
+    if value is None:
+        return "-"
+    digits = figure["digits"]
+    text = f"{value:,.{digits}f}"
+    low, high = (f"{bound(row.figures[figure['key']]):,.{digits}f}" for bound in (min, max))
+    return f"{text} ({low}-{high})" if spread and low != high else text
+
+
+def show(console: Console, question: Mapping[str, Any]) -> None:
+    """Print one question's table, ratios and verdicts."""
+    rows = rows_of(question)
+    table = Table(title=f"{question['title']}  [dim]{question['name']}[/dim]", title_justify="left")
+    table.add_column("server")
+    for figure in question["figures"]:
+        table.add_column(figure["heading"], justify="right")
+    for row in rows:
+        if row.figures:
+            table.add_row(row.server, *(cell(row, figure) for figure in question["figures"]))
+    console.print(table)
+    for row in rows:
+        if row.note:
+            console.print(f"  {row.server}: {row.note}", markup=False, highlight=False)
+    if found := ratios(rows, question["main"]):
+        text = ", ".join(f"{value:.2f} x {name}" for name, value in found.items())
+        console.print(f"  pippin's {question['main']}: {text}", markup=False)
+    for target in question["targets"]:
+        console.print(f"  {MARKS[target['reached']]}: {target['text']}", markup=False)
+    console.print()
+
+
+def markdown(run: Mapping[str, Any], plot: str) -> str:
+    """The page docs/benchmarks.md."""
+    machine, settings = run["machine"], run["settings"]
+    lines = [
+        "# Benchmarks",
+        "",
+        "Written by `make bench`; do not edit. How each figure is measured is told in `bench/measure.py`, the settings",
+        "of every server are in `bench/peers/`. Absolute figures belong to this machine; the ratios are the result.",
+        "",
+        f"- Date: {run['date']}; revision `{run['revision']}`",
+        f"- Machine: {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB,"
+        f" Linux {machine['kernel']}",
+        f"- Programs: {'; '.join(f'{name}: {text}' for name, text in machine['versions'].items() if text)}",
+        f"- Each server with one worker pinned to one core, dnsperf on the other; {settings['rounds']} rounds of"
+        f" {settings['seconds']:g} s in turns; medians, smallest and biggest value in brackets."
+        + (" **Quick run with small zones: not the figures to quote.**" if settings["quick"] else ""),
+        "- Latency is measured at half of the rate that the server reached in the same round (dnsperf's log of every"
+        " query).",
+        "",
+        f"![CPU time per answer]({plot})",
+        "",
+    ]
+    for question in run["questions"]:
+        rows = rows_of(question)
+        figures = question["figures"]
+        lines += [
+            f"## {question['title']}",
+            "",
+            f"`python -m bench --question {question['name']}`",
+            "",
+            "| server | " + " | ".join(figure["heading"] for figure in figures) + " |",
+            "|---|" + "---:|" * len(figures),
+        ]
+        lines += [
+            f"| {row.server} | " + " | ".join(cell(row, figure, spread=True) for figure in figures) + " |"
+            for row in rows
+            if row.figures
+        ]
+        lines.append("")
+        lines += [f"- {row.server}: {row.note}" for row in rows if row.note]
+        if found := ratios(rows, question["main"]):
+            text = ", ".join(f"{value:.2f} x {name}" for name, value in found.items())
+            lines.append(f"- Pippin's `{question['main']}`: {text}")
+        lines += [f"- {MARKS[target['reached']]}: {target['text']}" for target in question["targets"]]
+        lines.append("")
+    return "\n".join(lines)
