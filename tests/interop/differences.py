@@ -14,7 +14,7 @@ from pathlib import Path
 import dns.name
 import dns.rcode
 import dns.rdata
-from dns.rdatatype import ANY, CNAME, DNAME, NS, NSEC, NSEC3, RRSIG, SOA
+from dns.rdatatype import ANY, CNAME, DNAME, HTTPS, NS, NSEC, NSEC3, RRSIG, SOA, SVCB
 from tests.interop.questions import Meaning, Question, Records
 
 TABLE = Path(__file__).parents[2] / "docs" / "design" / "differences.md"
@@ -113,10 +113,19 @@ def hashed_name_exists(question: Question, ours: Meaning, theirs: Meaning) -> Me
     return theirs
 
 
-def nsec_at_alias_unsigned(question: Question, ours: Meaning, theirs: Meaning) -> Meaning:
+def nsec_at_alias(question: Question, ours: Meaning, theirs: Meaning) -> Meaning:
     if question.rdtype == NSEC and _only(ours.answer, CNAME) and not theirs.answer and theirs.rcode == 0:
         return ours
     return theirs
+
+
+def svcb_additional(question: Question, ours: Meaning, theirs: Meaning) -> Meaning:
+    targets = set()
+    for owner, rdtype, _, data in _only(ours.answer, HTTPS) | _only(ours.answer, SVCB):
+        target = dns.rdata.from_wire(1, rdtype, data, 0, len(data)).target
+        targets.add(owner if target == dns.name.root else target)
+    differing = {record[0] for record in ours.additional ^ theirs.additional}
+    return replace(theirs, additional=ours.additional) if differing <= targets else theirs
 
 
 def _only(records: Records, rdtype: int) -> Records:
@@ -146,5 +155,6 @@ EXPLANATIONS: dict[str, Explanation] = {
     "sibling-glue-missing": sibling_glue_missing,
     "nsec-at-cut": nsec_at_cut,
     "hashed-name-exists": hashed_name_exists,
-    "nsec-at-alias-unsigned": nsec_at_alias_unsigned,
+    "nsec-at-alias": nsec_at_alias,
+    "svcb-additional": svcb_additional,
 }
