@@ -211,6 +211,7 @@ class Compiler:
         self.entry_signed = array("I", bytes(4 * 256))
         self.nsec3_parameters = None
         self.nsec3 = None
+        self.found = 0
 
     def compile(self, records: object, note: bytes) -> bytes:
         """The image of `records`, or b"" where there is no SOA to build one on."""
