@@ -74,7 +74,7 @@ class Worker:
                 tcp_keepalive=int(options.tcp_idle_timeout),
                 seed=reader.seed,
             ),
-            reader.counters(options.index),
+            reader.counters(),
         )
         self._batch = Batch(BATCH)
         self._verdicts = self._batch.buffers()[-1]
@@ -223,7 +223,7 @@ class Process:
         while line := await self._reader.readline():
             match msgspec.json.decode(line)["do"]:
                 case "start":
-                    self._worker = Worker(options, Reader(options.store))
+                    self._worker = Worker(options, Reader(options.store, options.index))
                     await self._worker.start()
                     self._tell("answering")
                 case "statistics":

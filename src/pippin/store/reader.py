@@ -1,0 +1,117 @@
+"""A worker's side of a store: follow the log, place zones in the worker's Responder, hand out images to the slow path."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from pippin.engine.counters import C_LOG_POSITION, COUNTERS
+from pippin.store.log import HEADER_SIZE, Entry, Log
+from pippin.store.store import _SUPERBLOCK, COUNTERS_SIZE, MAGIC, StoreError, fold
+
+
+class Placing(Protocol):
+    """What a Reader tells about zones: `pippin.engine.path.Responder`."""
+
+    def map(self, memory: object) -> None: ...
+    def place(self, base: int) -> None: ...
+    def remove(self, origin: bytes) -> None: ...
+
+
+class Reader:
+    """Follows one store. `follow` is cheap when there is no news: one load and one comparison."""
+
+    def __init__(self, folder: str | Path, worker: int = 0) -> None:
+        self._folder = Path(folder)
+        fd = os.open(self._folder / "zones", os.O_RDONLY)
+        try:
+            magic, self.seed, capacity = _SUPERBLOCK.unpack(os.pread(fd, _SUPERBLOCK.size, 0))
+            if magic != MAGIC:
+                raise StoreError(f"{self._folder / 'zones'} is not a zone store")
+            self._map = mmap.mmap(fd, capacity, access=mmap.ACCESS_READ)
+        finally:
+            os.close(fd)
+        self._zones = memoryview(self._map)
+        self._counters = self._open_counters(worker)
+        # Nothing read yet: from here on the writer keeps what this reader may still see.
+        self._counters[C_LOG_POSITION] = 0
+        self._pins: dict[object, int] = {}
+        self._mapped = False
+        self._live: dict[bytes, Entry] = {}
+        self._images: dict[bytes, memoryview] = {}
+        self._log = self._newest_log()
+        self._position = HEADER_SIZE
+
+    def _open_counters(self, worker: int) -> memoryview:
+        fd = os.open(self._folder / "counters", os.O_RDWR)
+        try:
+            whole = memoryview(mmap.mmap(fd, 0)).cast("Q")
+        finally:
+            os.close(fd)
+        start = worker * COUNTERS_SIZE // 8
+        return whole[start : start + len(COUNTERS)]
+
+    def _newest_log(self) -> Log:
+        number = max(int(path.name.partition(".")[2]) for path in self._folder.glob("log.*"))
+        return Log(self._folder / f"log.{number}")
+
+    def counters(self) -> memoryview:
+        """This worker's counters, for its Responder: 64-bit integers in the order of `pippin.engine.counters`."""
+        return self._counters
+
+    def follow(self, responder: Placing) -> None:
+        """Bring `responder` up to the log's end."""
+        end = self._log.end
+        if end != self._position or not self._mapped:
+            self._catch_up(responder, end)
+
+    def _catch_up(self, responder: Placing, end: int) -> None:
+        if not self._mapped:
+            responder.map(self._zones)
+            self._mapped = True
+        live = dict(self._live)
+        while fold(live, self._log.entries(self._position, end)):
+            # The log goes on under the next number, with everything that is live.
+            self._log.close()
+            self._log = self._newest_log()
+            self._position = HEADER_SIZE
+            self._pins = dict.fromkeys(self._pins, 0)
+            live = {}
+            end = self._log.end
+        for origin in self._live.keys() - live.keys():
+            responder.remove(origin)
+            self._images.pop(origin, None)
+        for origin, entry in live.items():
+            old = self._live.get(origin)
+            if old is None or old.base != entry.base:
+                responder.place(entry.base)
+                self._images.pop(origin, None)
+        self._live = live
+        self._position = end
+        self._report()
+
+    def zone_image(self, origin: bytes) -> memoryview | None:
+        """The image of the zone with that origin (lower-case wire format), the same object while it is the same."""
+        image = self._images.get(origin)
+        if image is None and (entry := self._live.get(origin)) is not None:
+            image = self._images[origin] = self._zones[entry.base : entry.base + entry.size]
+        return image
+
+    @contextmanager
+    def pinned(self) -> Iterator[None]:
+        """Images seen now stay readable until the end of the block, whatever is published meanwhile."""
+        pin = object()
+        self._pins[pin] = self._position
+        try:
+            yield
+        finally:
+            del self._pins[pin]
+            self._report()
+
+    def _report(self) -> None:
+        """Tell the writer how far this reader is: what was freed before that may be used again."""
+        self._counters[C_LOG_POSITION] = min(self._pins.values(), default=self._position)

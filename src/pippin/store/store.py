@@ -1,0 +1,304 @@
+"""The control process' side of a store: publish and withdraw zones, use space again, find everything after a restart."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import mmap
+import os
+import secrets
+import uuid
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from struct import Struct
+
+from pippin.engine import layout
+from pippin.engine.counters import C_LOG_POSITION, COUNTERS
+from pippin.store.log import HEADER_SIZE, MOVED, PLACE, REMOVE, Entry, Log
+
+MAGIC = b"PIPSTOR1"
+CAPACITY = 1 << 36
+"""Address space for images: 64 GiB. The file is sparse, only what is written takes room."""
+
+PAGE = 4096
+COUNTERS_SIZE = PAGE
+"""One worker's counters; a page each, so that no two workers write the same cache line."""
+
+PUNCH_FROM = 1 << 20
+"""Freed extents from this size on are given back to the file system at once."""
+
+LOG_SLACK = 1 << 20
+"""A log is written anew when it is this much longer than twice what it would be."""
+
+_SUPERBLOCK = Struct("<8sQQ")
+
+
+class StoreError(Exception):
+    """The folder cannot be used as a store; the message says what to do."""
+
+
+class StoreFull(StoreError):
+    """No room for another image."""
+
+
+class Store:
+    """Many compiled zones in one folder. One process at a time; `Reader`s in any number follow."""
+
+    def __init__(self, folder: Path, workers: int) -> None:
+        self._folder = folder
+        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o640)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            raise StoreError(
+                f"{folder} is in use by another server; stop that one or give this one its own folder"
+            ) from None
+        self._counters = self._open_counters(workers)
+        self._live: dict[bytes, Entry] = {}
+        self._free: dict[int, list[int]] = {}
+        self._waiting: list[tuple[int, int, int]] = []  # (log position, base, size), oldest first
+        self._open_zones()
+        self._open_log()
+
+    @classmethod
+    def open(cls, folder: str | Path, workers: int) -> Store:
+        """Open or create the store in `folder` for that many workers. StoreError if it is in use or not a store."""
+        return cls(Path(folder), workers)
+
+    seed: int
+    """What names are hashed with: compile zones with it, make queries' Options with it."""
+
+    # ---- opening
+
+    def _open_counters(self, workers: int) -> memoryview:
+        path = self._folder / "counters"
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o640)
+        try:
+            os.ftruncate(fd, COUNTERS_SIZE * workers)
+            return memoryview(mmap.mmap(fd, COUNTERS_SIZE * workers)).cast("Q")
+        finally:
+            os.close(fd)
+
+    def _open_zones(self) -> None:
+        path = self._folder / "zones"
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
+        if os.fstat(self._fd).st_size == 0:
+            try:
+                os.ftruncate(self._fd, CAPACITY)
+            except OSError as error:
+                raise StoreError(
+                    f"{path}: no sparse file of {CAPACITY >> 30} GiB here ({error.strerror}); "
+                    "lift the file size limit or choose another folder"
+                ) from error
+            self.seed = secrets.randbits(64)
+            os.pwrite(self._fd, _SUPERBLOCK.pack(MAGIC, self.seed, CAPACITY), 0)
+            for old in self._folder.glob("log.*"):
+                old.unlink()
+        head = os.pread(self._fd, _SUPERBLOCK.size, 0)
+        magic, self.seed, self._capacity = _SUPERBLOCK.unpack(head)
+        if magic != MAGIC:
+            raise StoreError(f"{path} is not a zone store; choose an empty folder")
+        self._map = mmap.mmap(self._fd, self._capacity)
+
+    def _open_log(self) -> None:
+        """Replay the newest log; what does not check out is left out, its source will be read again."""
+        numbers = sorted(int(path.name.partition(".")[2]) for path in self._folder.glob("log.*"))
+        boot_id = uuid.UUID(Path("/proc/sys/kernel/random/boot_id").read_text().strip()).bytes
+        self._number = numbers[-1] if numbers else 1
+        if len(numbers) > 1 and not _is_complete(self._folder / f"log.{numbers[-2]}"):
+            (self._folder / f"log.{numbers[-1]}").unlink()  # it was being written when the last run ended
+            self._number = numbers[-2]
+        self._log = Log(self._folder / f"log.{self._number}", writable=True)
+        for number in numbers:
+            if number < self._number:
+                (self._folder / f"log.{number}").unlink()
+        fold(self._live, self._log.entries())
+        # Without a crash of the operating system the page cache has kept what was written.
+        suspect = self._log.boot_id != boot_id
+        for origin, entry in list(self._live.items()):
+            if not self._is_sound(entry, suspect):
+                del self._live[origin]
+                self._log.append(REMOVE, origin)
+        self._log.boot_id = boot_id
+        self._find_free()
+
+    def _is_sound(self, entry: Entry, suspect: bool) -> bool:
+        image = memoryview(self._map)[entry.base : entry.base + entry.size]
+        try:
+            header = layout.read_header(image)
+            if header.size != entry.size or header.seed != self.seed or layout.origin(image) != entry.origin:
+                return False
+            return not suspect or zlib.crc32(image) == entry.checksum
+        except ValueError:
+            return False
+        finally:
+            image.release()
+
+    def _find_free(self) -> None:
+        """Room between the images that are live."""
+        at = PAGE
+        for entry in sorted(self._live.values(), key=lambda entry: entry.base):
+            self._give_back(at, entry.base - at)
+            at = entry.base + room_for(entry.size)
+        self._end = at
+
+    # ---- publishing
+
+    def publish(self, origin: bytes, image: bytes | memoryview) -> None:
+        """Serve `image` as the zone `origin` (lower-case wire format) from now on; readers see it at their next batch.
+
+        Costs the writing of this image. StoreFull if there is no room.
+        """
+        size = len(image)
+        base = self._allocate(size)
+        view = memoryview(image)
+        written = 0
+        while written < size:
+            written += os.pwrite(self._fd, view[written : written + (1 << 30)], base + written)
+        checksum = zlib.crc32(view)
+        old = self._live.get(origin)
+        end = self._log.append(PLACE, origin, base, size, checksum)
+        self._live[origin] = Entry(PLACE, checksum, base, size, origin, end)
+        if old is not None:
+            self._waiting.append((end, old.base, old.size))
+        self._tidy()
+
+    def withdraw(self, origin: bytes) -> None:
+        """Serve the zone no more. KeyError if it isn't served."""
+        old = self._live.pop(origin)
+        end = self._log.append(REMOVE, origin)
+        self._waiting.append((end, old.base, old.size))
+        self._tidy()
+
+    def zones(self) -> Iterator[bytes]:
+        """Origins of all published zones."""
+        return iter(list(self._live))
+
+    def image(self, origin: bytes) -> memoryview | None:
+        """The published image of a zone. Valid until the zone is next published or withdrawn: copy what you keep."""
+        entry = self._live.get(origin)
+        return memoryview(self._map)[entry.base : entry.base + entry.size].toreadonly() if entry else None
+
+    def counters(self, worker: int) -> dict[str, int]:
+        """One worker's counters by name."""
+        start = worker * COUNTERS_SIZE // 8
+        return dict(zip(COUNTERS, self._counters[start : start + len(COUNTERS)], strict=True))
+
+    def statistics(self) -> dict[str, int]:
+        """Zones, bytes of their images, bytes waiting to be used again, length of the log."""
+        return {
+            "zones": len(self._live),
+            "bytes": sum(entry.size for entry in self._live.values()),
+            "waiting": sum(size for _, _, size in self._waiting),
+            "log": self._log.end,
+        }
+
+    def close(self) -> None:
+        """Let go of the files; what is published stays published for the next `open`."""
+        self._log.close()
+        self._map.close()
+        self._counters.release()
+        os.close(self._fd)
+        os.close(self._lock)
+
+    # ---- space
+
+    def _allocate(self, size: int) -> int:
+        room = room_for(size)
+        if places := self._free.get(room):
+            return places.pop()
+        base = self._end
+        if base + room > self._capacity:
+            raise StoreFull(f"{self._folder / 'zones'} is full: {size} bytes don't fit any more")
+        self._end = base + room
+        return base
+
+    def _give_back(self, base: int, room: int) -> None:
+        """Room to be used again; a remainder that fits no class exactly is cut into those that it does."""
+        while room >= SMALLEST:
+            fitting = room_for(room)
+            if fitting > room:
+                fitting = next_smaller(room)
+            self._free.setdefault(fitting, []).append(base)
+            base += fitting
+            room -= fitting
+
+    def _tidy(self) -> None:
+        """Use space again that no reader can see any more; write a log anew that has become long."""
+        seen = self._read_up_to()
+        done = 0
+        for position, base, size in self._waiting:
+            if position > seen:
+                break
+            if size >= PUNCH_FROM:
+                first, last = -(-base // PAGE) * PAGE, (base + size) // PAGE * PAGE
+                with contextlib.suppress(OSError):  # a file system without holes: the room is used again all the same
+                    self._map.madvise(mmap.MADV_REMOVE, first, last - first)
+            self._free.setdefault(room_for(size), []).append(base)
+            done += 1
+        del self._waiting[:done]
+        if self._log.end > LOG_SLACK + 2 * sum(24 + len(origin) for origin in self._live) and not self._waiting:
+            self._rewrite_log()
+
+    def _read_up_to(self) -> int:
+        """The log position that every worker has passed; the end if there are none."""
+        stride = COUNTERS_SIZE // 8
+        workers = len(self._counters) // stride
+        positions = [self._counters[i * stride + C_LOG_POSITION] for i in range(workers)]
+        return min(positions, default=self._log.end)
+
+    def _rewrite_log(self) -> None:
+        """Start the next log with what is live; readers go on there when they come to MOVED."""
+        old = self._log
+        new = Log(self._folder / f"log.{self._number + 1}", writable=True)
+        for origin, entry in self._live.items():
+            new.append(PLACE, origin, entry.base, entry.size, entry.checksum)
+        new.boot_id = old.boot_id
+        old.append(MOVED, b"")
+        self._log = new
+        self._number += 1
+        for i in range(len(self._counters) // (COUNTERS_SIZE // 8)):
+            # Positions speak of one log; until a reader has moved on, it counts as having read nothing of this one.
+            self._counters[i * COUNTERS_SIZE // 8 + C_LOG_POSITION] = 0
+        old.close()
+
+
+def fold(live: dict[bytes, Entry], entries: Iterator[Entry]) -> bool:
+    """Apply log entries to a table of live zones; True if the log goes on under the next number."""
+    for entry in entries:
+        if entry.operation == PLACE:
+            live[entry.origin] = entry
+        elif entry.operation == REMOVE:
+            live.pop(entry.origin, None)
+        elif entry.operation == MOVED:
+            return True
+    return False
+
+
+def _is_complete(path: Path) -> bool:
+    """The log was left for a newer one that is complete."""
+    log = Log(path)
+    try:
+        return any(entry.operation == MOVED for entry in log.entries(HEADER_SIZE))
+    finally:
+        log.close()
+
+
+SMALLEST = 64
+
+
+def room_for(size: int) -> int:
+    """The room an image of that size gets: the next of eight steps between powers of two, so that freed room fits."""
+    if size <= SMALLEST:
+        return SMALLEST
+    step = max(SMALLEST // 8, 1 << ((size - 1).bit_length() - 4))
+    return -(-size // step) * step
+
+
+def next_smaller(room: int) -> int:
+    """The largest class that is not above `room`."""
+    step = max(SMALLEST // 8, 1 << ((room - 1).bit_length() - 4))
+    return max(SMALLEST, room // step * step)
