@@ -36,7 +36,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="of zones and streams (default: 1)")
     parser.add_argument("--quick", action="store_true", help="small zones, 1 round of 1 s: does everything run?")
     parser.add_argument("--json", type=Path, help="results file (default: build/bench.json)")
-    parser.add_argument("--docs", type=Path, help="folder of benchmarks.md and its plot (default when all is asked: docs)")
+    parser.add_argument("--docs", type=Path, help="folder for benchmarks.md (default when all is asked: docs)")
     parser.add_argument("--render", action="store_true", help="only write the docs from the results file")
     parser.add_argument("--cache", type=Path, default=Path(gettempdir(), "pippin-bench"), help="zones and streams")
     parser.add_argument("--server-cpu", type=int, default=0, help="core of the server (default: 0)")

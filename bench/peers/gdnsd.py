@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 from bench.peers.peer import Peer, ZoneFile, first_line
@@ -21,7 +20,7 @@ class Gdnsd(Peer):
 
     def prepare(self) -> None:
         folder = self.folder
-        (folder / "zones").mkdir()
+        (folder / "zones").mkdir(exist_ok=True)
         (folder / "config").write_text(
             "options => {\n"
             f'  listen => "127.0.0.1:{self.port}"\n'
@@ -32,11 +31,13 @@ class Gdnsd(Peer):
             "}\n"
         )
         for zone in self.zone_files():
-            os.symlink(zone.path, folder / "zones" / zone.origin)
+            link = folder / "zones" / zone.origin
+            if not link.is_symlink():
+                link.symlink_to(zone.path)
 
     def command(self) -> Sequence[str]:
         return ["gdnsd", "-c", str(self.folder), "start"]
 
     def add_zone(self, zone: ZoneFile, server_pid: int) -> None:
-        os.symlink(zone.path, self.folder / "zones" / zone.origin)
+        (self.folder / "zones" / zone.origin).symlink_to(zone.path)
         self.control("gdnsdctl", "-c", str(self.folder), "reload-zones")

@@ -60,7 +60,7 @@ class Peer(abc.ABC):
 
     @abc.abstractmethod
     def prepare(self) -> None:
-        """Write the configuration into the folder. Not timed."""
+        """Write the configuration into the folder, which may hold that of an earlier start. Not timed."""
 
     @abc.abstractmethod
     def command(self) -> Sequence[str]:
