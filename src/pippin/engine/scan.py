@@ -1054,11 +1054,11 @@ class Scanner:
             self._number8("the certificate usage")
             self._number8("the selector")
             self._number8("the matching type")
-            return self._hex_data("certificate data in hex")
+            return self._digest("certificate data in hex", 32, 64, 0, 0)
         elif self._type == 44:  # SSHFP, RFC 4255
             self._number8("the key algorithm")
             self._number8("the fingerprint type")
-            return self._hex_data("a fingerprint in hex")
+            return self._digest("a fingerprint in hex", 20, 32, 0, 0)
         else:
             return self._rare()
         return self._ends()
@@ -1248,23 +1248,32 @@ class Scanner:
 
     @cython.cfunc
     def _ds(self) -> cython.int:
-        begin: cython.Py_ssize_t
-        wanted: cython.int = 0
-        kind: cython.int
         self._number16("the key tag")
         self._algorithm()
         self._number8("the digest type")
-        kind = self._out[self._at - 1]
-        begin = self._at
-        self._hex_data("a digest in hex")
+        if self._out[self._at - 1] == 0:
+            raise self._wrong("digest type 0 is reserved (RFC 3658 section 2.4); 2 is SHA-256")
+        return self._digest("a digest in hex", 20, 32, 32, 48)
+
+    @cython.cfunc
+    def _digest(
+        self, what: str, size1: cython.int, size2: cython.int, size3: cython.int, size4: cython.int
+    ) -> cython.int:
+        """Hex data whose size the type field before it tells: one size for each of the types 1 to 4, 0 for any."""
+        kind: cython.int = self._out[self._at - 1]
+        begin: cython.Py_ssize_t = self._at
+        wanted: cython.int = 0
+        self._hex_data(what)
         if kind == 1:
-            wanted = 20
-        elif kind == 2 or kind == 3:
-            wanted = 32
+            wanted = size1
+        elif kind == 2:
+            wanted = size2
+        elif kind == 3:
+            wanted = size3
         elif kind == 4:
-            wanted = 48
+            wanted = size4
         if wanted and self._at - begin != wanted:
-            raise self._wrong(f"the digest has {self._at - begin} bytes; digest type {kind} has {wanted}")
+            raise self._wrong(f"{what} has {self._at - begin} bytes here; of type {kind} it has {wanted}")
         return 0
 
     @cython.cfunc
@@ -1380,6 +1389,8 @@ class Scanner:
         try:
             while self._more():
                 number = self._type_named()
+                if number == 0:
+                    raise self._wrong("TYPE0 is not in any bitmap (RFC 4034 section 4.1.2)")
                 window = number >> 8
                 low = min(low, window)
                 high = max(high, window)
