@@ -36,7 +36,7 @@ class Desk:
         self.seen = 0
         self.room = 1000
         self._padding = bytes(size)
-        self.tcp = TcpServer(self.answer, self.finish, self.offer, limits)
+        self.tcp = TcpServer(self.answer, self.finish, self.offer, lambda: None, limits)
 
     def answer(self, query: bytes, client: bytes, now: int) -> tuple[int, bytes]:
         self.seen += 1

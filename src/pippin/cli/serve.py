@@ -50,10 +50,10 @@ def serve(
 
     from pippin.control.channel import ChannelError
     from pippin.control.listen import ListenError, parse_address
-    from pippin.control.settings import SettingsError
     from pippin.control.supervisor import Hooks, NothingToServe, Supervisor
     from pippin.serve import logs
     from pippin.serve.worker import run_loop
+    from pippin.store import StoreError
 
     logs.configure()
     settings, places, config = settings_and_places(files, config)
@@ -77,7 +77,7 @@ def serve(
         code = run_loop(supervisor.run())
     except NothingToServe:
         fail("no zone could be served")
-    except (ListenError, SettingsError, ChannelError) as error:
+    except (ListenError, StoreError, ChannelError) as error:
         fail(error)
     finally:
         progress.close()

@@ -29,6 +29,5 @@ def status(
     for number, worker in enumerate(answer["workers"]):
         state = "answering" if worker["answering"] else "starting"
         typer.echo(f"worker {number}  pid {worker['pid']}  {state}  restarts {worker['restarts']}")
-        for group in ("udp", "tcp", "pipeline"):
-            if counters := worker.get(group):
-                typer.echo(f"  {group}  " + "  ".join(f"{name} {value}" for name, value in counters.items()))
+        counters = (f"{name} {value:,}" for name, value in worker["counters"].items() if value)
+        typer.echo("  " + "  ".join(counters))

@@ -22,7 +22,7 @@ PORT_ATTEMPTS = 20
 """Tries to find a port that is free for both UDP and TCP when any port will do."""
 
 # Values of <linux/in.h> and <linux/in6.h> that the socket module does not name.
-_IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER, _PMTUDISC_OMIT = 10, 23, 5
+_IP_PKTINFO, _IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER, _PMTUDISC_OMIT = 8, 10, 23, 5
 
 
 class ListenError(Exception):
@@ -106,6 +106,8 @@ def _bind(address: Address, kind: socket.SocketKind, shared: bool = True) -> soc
         elif shared:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UDP_RECEIVE_BUFFER)
             _ignore_path_mtu(sock, address.family)
+            if address.is_wildcard:
+                _tell_destination(sock, address.family)
         sock.bind((address.host, address.port))
         if kind == socket.SOCK_STREAM and shared:
             sock.listen(TCP_BACKLOG)
@@ -122,6 +124,14 @@ def _ignore_path_mtu(sock: socket.socket, family: socket.AddressFamily) -> None:
             sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, _PMTUDISC_OMIT)
         else:
             sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_OMIT)
+
+
+def _tell_destination(sock: socket.socket, family: socket.AddressFamily) -> None:
+    """A reply has to leave from the address that was asked, so the kernel has to tell which one that was."""
+    if family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
 
 
 def _explain(error: OSError, address: Address, kind: socket.SocketKind) -> str:

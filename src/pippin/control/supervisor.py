@@ -89,6 +89,7 @@ class Supervisor:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="zones")
         self._watcher = Watcher()
         self._reloading = asyncio.Lock()
+        self._store: Store
         self._changes: Changes
         self._outcomes: dict[Place, Outcome] = {}
         self._slots: list[WorkerSlot] = []
@@ -98,7 +99,7 @@ class Supervisor:
         self._since = time.time()
 
     async def run(self) -> int:
-        """Raises `ListenError`, `SettingsError`, `ChannelError` or `NothingToServe` if serving cannot begin."""
+        """Raises `ListenError`, `StoreError`, `ChannelError` or `NothingToServe` if serving cannot begin."""
         began = time.monotonic()
         loop = asyncio.get_running_loop()
         self._end = loop.create_future()
@@ -114,7 +115,8 @@ class Supervisor:
         keepers: list[asyncio.Task[None]] = []
         try:
             count = worker_count(self._settings.workers)
-            self._changes = Changes(Store.open(folder, count))
+            self._store = Store.open(folder, count)
+            self._changes = Changes(self._store)
             addresses = self._open_slots(addresses, folder, count)
             keepers = [asyncio.create_task(slot.keep(may_answer)) for slot in self._slots]
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -287,7 +289,7 @@ class Supervisor:
                     "zones": [_as_json(outcome) for outcome in outcomes],
                 }
             case {"do": "status"}:
-                return {"ok": True, **await self._status()}
+                return {"ok": True, **self._status()}
             case {"do": "zones"}:
                 return {"ok": True, "zones": [_as_json(outcome) for outcome in list(self._outcomes.values())]}
             case {"do": "stop"}:
@@ -298,8 +300,7 @@ class Supervisor:
             "error": f"unknown command {command.get('do')!r}; known: reload, status, stop, zones",
         }
 
-    async def _status(self) -> dict[str, Any]:
-        statistics = await asyncio.gather(*(slot.statistics() for slot in self._slots))
+    def _status(self) -> dict[str, Any]:
         served = list(self._changes.served())
         return {
             "version": __version__,
@@ -310,8 +311,13 @@ class Supervisor:
             "records": sum(outcome.records for outcome in served),
             "rejected": sum(not outcome.published for outcome in list(self._outcomes.values())),
             "workers": [
-                {"pid": slot.pid, "answering": slot.answering.is_set(), "restarts": slot.restarts, **numbers}
-                for slot, numbers in zip(self._slots, statistics, strict=True)
+                {
+                    "pid": slot.pid,
+                    "answering": slot.answering.is_set(),
+                    "restarts": slot.restarts,
+                    "counters": self._store.counters(number),
+                }
+                for number, slot in enumerate(self._slots)
             ],
         }
 

@@ -15,7 +15,6 @@ import socket
 import subprocess
 import sys
 import time
-from typing import Any
 
 import msgspec
 import structlog
@@ -37,8 +36,6 @@ PAUSE_WITH_SOCKETS = 1.0
 KILL_AFTER = 2.0
 """Seconds beyond the drain timeout before a worker that does not end is killed."""
 
-STATISTICS_TIMEOUT = 2.0
-
 
 class WorkerSlot:
     """One worker's place: its sockets, its process, and what is known about it."""
@@ -49,7 +46,6 @@ class WorkerSlot:
         self._sockets: list[tuple[Address, socket.socket, socket.socket]] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._writer: asyncio.StreamWriter | None = None
-        self._statistics: asyncio.Future[dict[str, Any]] | None = None
         self._stopping = False
         self.restarts = 0
         self.answering = asyncio.Event()
@@ -107,17 +103,6 @@ class WorkerSlot:
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
 
-    async def statistics(self) -> dict[str, Any]:
-        """What the worker counts; empty if it doesn't answer in time."""
-        if not self.answering.is_set():
-            return {}
-        self._statistics = asyncio.get_running_loop().create_future()
-        self.tell("statistics")
-        try:
-            return await asyncio.wait_for(self._statistics, STATISTICS_TIMEOUT)
-        except TimeoutError:
-            return {}
-
     async def _live(self, may_answer: asyncio.Event) -> int:
         """One worker's life; how it ended, as `subprocess` says it."""
         ours, theirs = socket.socketpair()
@@ -158,12 +143,8 @@ class WorkerSlot:
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         try:
             while line := await reader.readline():
-                message = msgspec.json.decode(line)
-                match message.pop("event"):
-                    case "answering":
-                        self.answering.set()
-                    case "statistics" if self._statistics is not None and not self._statistics.done():
-                        self._statistics.set_result(message)
+                if msgspec.json.decode(line)["event"] == "answering":
+                    self.answering.set()
         except ConnectionError:
             return  # killed in the middle of a word
 

@@ -6,12 +6,12 @@ from pippin.query.pipeline import Handler
 from pippin.serve.chaos import Chaos
 from pippin.serve.options import WorkerOptions
 from pippin.serve.zones import PublishedZones, ZoneAnswers
-from pippin.transfer.axfr import TransferOut
+from pippin.transfer.axfr import Pinned, TransferOut
 
 
-def handlers(options: WorkerOptions, zones: PublishedZones) -> tuple[Handler, ...]:
+def handlers(options: WorkerOptions, zones: PublishedZones, pinned: Pinned) -> tuple[Handler, ...]:
     return (
         Chaos(options.version, options.server_id).handle,  # class CH
-        TransferOut(zones.get, options.allow_transfer).handle,  # AXFR and IXFR
+        TransferOut(zones.get, options.allow_transfer, pinned).handle,  # AXFR and IXFR
         ZoneAnswers(zones).handle,  # everything else
     )

@@ -52,6 +52,7 @@ class TcpStatistics:
 
     open: int
     accepted: int
+    questions: int
     refused: int
     idle_closed: int
     cut_off: int
@@ -60,12 +61,16 @@ class TcpStatistics:
 class TcpServer:
     """All TCP connections of one worker. `connection` is the protocol factory for `loop.create_server`."""
 
-    def __init__(self, answer: Answer, finish: Finish, offer: Offer, limits: TcpLimits) -> None:
+    def __init__(
+        self, answer: Answer, finish: Finish, offer: Offer, follow: Callable[[], None], limits: TcpLimits
+    ) -> None:
+        """`follow` is called before the questions of each read: zones may have changed since the last one."""
         self.answer = answer
         self.finish = finish
         self.offer = offer
+        self.follow = follow
         self.limits = limits
-        self.accepted = self.refused = self.idle_closed = self.cut_off = 0
+        self.accepted = self.questions = self.refused = self.idle_closed = self.cut_off = 0
         self._connections: set[Connection] = set()
         self._of_address: Counter[str] = Counter()
         self._sweeper: asyncio.TimerHandle | None = None
@@ -76,7 +81,12 @@ class TcpServer:
 
     def statistics(self) -> TcpStatistics:
         return TcpStatistics(
-            len(self._connections), self.accepted, self.refused, self.idle_closed, self.cut_off
+            len(self._connections),
+            self.accepted,
+            self.questions,
+            self.refused,
+            self.idle_closed,
+            self.cut_off,
         )
 
     def deliver(self, query: Query, outcome: Outcome) -> None:
@@ -245,9 +255,10 @@ class Connection(asyncio.Protocol):
         if transport is None:
             return
         now = int(time.time())
+        self._server.follow()
         answer, client = self._server.answer, self._sockaddr
         replies: list[bytes] = []
-        size = offset = 0
+        size = offset = questions = 0
         end = len(data)
         self._needed = 2
         while end - offset >= 2:
@@ -262,6 +273,7 @@ class Connection(asyncio.Protocol):
             message = data[start:after]
             verdict, reply = answer(message, client, now)
             offset = after
+            questions += 1
             if verdict == HIT:
                 replies.append(len(reply).to_bytes(2, "big"))
                 replies.append(reply)
@@ -279,7 +291,8 @@ class Connection(asyncio.Protocol):
                     transport.write(b"".join(replies))
                 self._close()
                 return
-        if offset:
+        self._server.questions += questions
+        if questions:
             self._last_question = time.monotonic()
         if replies:
             transport.write(b"".join(replies))

@@ -6,10 +6,11 @@ engine calls SLOW is copied into the pipeline and answered later from the same s
 `python -m pippin.serve.worker FD` runs one as a process: a fresh interpreter, told what to do through the control
 socket FD by one JSON object a line:
 
-    control -> worker   the `WorkerOptions`, then {"do": "start" | "drain" | "stop" | "statistics"}
-    worker -> control   {"event": "ready" | "answering" | "statistics", ...}
+    control -> worker   the `WorkerOptions`, then {"do": "start" | "drain" | "stop"}
+    worker -> control   {"event": "ready" | "answering"}
 
-A worker whose control process is gone goes on answering for `ORPHAN_PATIENCE` seconds.
+What it counts stands in its page of the store. A worker whose control process is gone goes on answering for
+`ORPHAN_PATIENCE` seconds.
 """
 
 from __future__ import annotations
@@ -21,13 +22,20 @@ import socket
 import sys
 import time
 from collections.abc import Coroutine
-from dataclasses import asdict
 from functools import partial
 from typing import Any, TypeVar, cast
 
 import msgspec
 import structlog
 
+from pippin.engine.counters import (
+    C_QUEUE_DROPPED,
+    C_SEND_FAILED,
+    C_TCP_CONNECTIONS,
+    C_TCP_QUERIES,
+    C_TCP_REFUSED,
+    C_TCP_TIMEOUTS,
+)
 from pippin.engine.path import SLOW, Batch, Options, Responder, client_address
 from pippin.engine.sockets import Endpoint
 from pippin.query.pipeline import FORMERR, Outcome, Pipeline
@@ -37,7 +45,7 @@ from pippin.serve.options import WorkerOptions
 from pippin.serve.order import handlers
 from pippin.serve.tcp import TcpLimits, TcpServer
 from pippin.serve.zones import PublishedZones
-from pippin.store.reader import Reader
+from pippin.store import Reader
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -52,6 +60,9 @@ TCP_BACKLOG = 1024
 
 NSID_LIMIT = 128
 """Octets of a server id that fit beside everything else in an OPT record (RFC 5001 sets no limit)."""
+
+TICK = 0.25
+"""Seconds between two looks at the store when there is no traffic."""
 
 ORPHAN_PATIENCE = 10.0
 """Seconds a worker answers without its control process, so that one that is restarted finds clients unharmed.
@@ -76,17 +87,20 @@ class Worker:
             ),
             reader.counters(),
         )
+        self._counters = reader.counters()
+        self._ticker: asyncio.TimerHandle | None = None
         self._batch = Batch(BATCH)
         self._verdicts = self._batch.buffers()[-1]
         self._endpoints: list[tuple[socket.socket, Endpoint]] = []
         self._servers: list[asyncio.Server] = []
         self._pipeline = Pipeline(
-            handlers(options, PublishedZones(reader.zone_image)), queue_size=options.queue_size
+            handlers(options, PublishedZones(reader.zone_image), reader.pinned), queue_size=options.queue_size
         )
         self._tcp = TcpServer(
             self._responder.answer_stream,
             partial(self._finish, stream=True),
             self._offer_stream,
+            self._follow,
             TcpLimits(
                 options.tcp_clients,
                 options.tcp_clients_per_address,
@@ -99,7 +113,7 @@ class Worker:
     async def start(self) -> None:
         """Begin to answer on all sockets."""
         loop = asyncio.get_running_loop()
-        self._reader.follow(self._responder)
+        self._tick()
         for inherited in self._options.sockets:
             sock = socket.socket(fileno=os.dup(inherited.fd))
             sock.setblocking(False)
@@ -114,6 +128,8 @@ class Worker:
     async def drain(self, timeout: float) -> None:
         """Answer what has been received, for at most `timeout` seconds; then close everything."""
         loop = asyncio.get_running_loop()
+        if self._ticker is not None:
+            self._ticker.cancel()
         for server in self._servers:
             server.close()
         for sock, endpoint in self._endpoints:
@@ -129,8 +145,19 @@ class Worker:
             sock.close()
         self._endpoints.clear()
 
-    def statistics(self) -> dict[str, Any]:
-        return {"tcp": asdict(self._tcp.statistics()), "pipeline": asdict(self._pipeline.statistics())}
+    def _tick(self) -> None:
+        """What must happen without traffic too: seeing news of the store, so that it can use space again; counting."""
+        self._follow()
+        tcp = self._tcp.statistics()
+        self._counters[C_TCP_CONNECTIONS] = tcp.accepted
+        self._counters[C_TCP_QUERIES] = tcp.questions
+        self._counters[C_TCP_REFUSED] = tcp.refused
+        self._counters[C_TCP_TIMEOUTS] = tcp.idle_closed + tcp.cut_off
+        self._counters[C_QUEUE_DROPPED] = self._pipeline.statistics().dropped
+        self._ticker = asyncio.get_running_loop().call_later(TICK, self._tick)
+
+    def _follow(self) -> None:
+        self._reader.follow(self._responder)
 
     def _on_packets(self, endpoint: Endpoint) -> None:
         batch, responder = self._batch, self._responder
@@ -141,7 +168,8 @@ class Worker:
             self._reader.follow(responder)
             if responder.answer(batch, count, int(time.time())):
                 self._defer(endpoint, count)
-            endpoint.send(count)
+            if refused := endpoint.send(count):
+                self._counters[C_SEND_FAILED] += refused
             if count < BATCH:
                 return
 
@@ -226,8 +254,6 @@ class Process:
                     self._worker = Worker(options, Reader(options.store, options.index))
                     await self._worker.start()
                     self._tell("answering")
-                case "statistics":
-                    self._tell("statistics", **(self._worker.statistics() if self._worker else {}))
                 case "drain":
                     stop.set()
                 case "stop":
@@ -237,9 +263,9 @@ class Process:
             await asyncio.sleep(ORPHAN_PATIENCE)
         stop.set()
 
-    def _tell(self, event: str, **values: Any) -> None:
+    def _tell(self, event: str) -> None:
         if not self._writer.is_closing():
-            self._writer.write(msgspec.json.encode({"event": event, **values}) + b"\n")
+            self._writer.write(msgspec.json.encode({"event": event}) + b"\n")
 
 
 async def _lead(control: int) -> None:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import io
 import ipaddress
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from itertools import chain
 from struct import Struct
 
 import dns.flags
@@ -42,13 +44,16 @@ _FIXED = Struct("!HHIH")
 _OPT = b"\0" + Struct("!HHIH").pack(dns.rdatatype.OPT, 1232, 0, 0)
 
 ZoneOf = Callable[[dns.name.Name], Zone | None]
+Pinned = Callable[[], AbstractContextManager[object]]
+"""While it is entered, images of zones stay what they are."""
 
 
 class TransferOut:
     """Handles AXFR and IXFR queries. `zone_of` gives the zone with exactly this origin."""
 
-    def __init__(self, zone_of: ZoneOf, allow: tuple[str, ...]) -> None:
+    def __init__(self, zone_of: ZoneOf, allow: tuple[str, ...], pinned: Pinned = nullcontext) -> None:
         self._zone_of = zone_of
+        self._pinned = pinned
         self._allow = tuple(ipaddress.ip_network(network) for network in allow)
         self._turns = asyncio.Semaphore(TRANSFERS_AT_ONCE)
 
@@ -68,29 +73,35 @@ class TransferOut:
             # RFC 1995 section 2: over UDP "the server's current version" tells the client to come again over
             # TCP; and to a client that has it already, the SOA alone says so.
             return _soa_alone(zone)
-        return Stream(self._messages(zone, query))
+        return Stream(self._messages(query))
 
     def _may(self, client: str) -> bool:
         address = ipaddress.ip_address(client.partition("%")[0])
         return any(address in network for network in self._allow)
 
-    async def _messages(self, zone: Zone, query: Query) -> AsyncIterator[bytes]:
+    async def _messages(self, query: Query) -> AsyncIterator[bytes]:
         async with self._turns:
-            message = _Message(query)
-            soa = None
-            for name, ttl, rdata in zone.records():
-                soa = soa or (name, ttl, rdata)
-                if not message.add(name, ttl, rdata):
-                    yield message.finish()
+            with self._pinned():
+                zone = self._zone_of(
+                    query.name
+                )  # the one of now, which the pin holds; not that of before the wait
+                if zone is None:
+                    return  # withdrawn meanwhile: the client sees that the transfer never began
+                for message in _compose(zone, query):
+                    yield message
                     await asyncio.sleep(0)  # the sockets' turn
-                    message = _Message(query)
-                    message.add(name, ttl, rdata)
-            assert soa is not None  # a compiled zone has its SOA
-            if not message.add(*soa):
-                yield message.finish()
-                message = _Message(query)
-                message.add(*soa)
+
+
+def _compose(zone: Zone, query: Query) -> Iterator[bytes]:
+    """The messages of one transfer: as many records as fit in each, the SOA first and last."""
+    message = _Message(query)
+    soa = (zone.origin, zone.soa.ttl, zone.soa[0])
+    for record in chain(zone.records(), (soa,)):
+        if not message.add(*record):
             yield message.finish()
+            message = _Message(query)
+            message.add(*record)
+    yield message.finish()
 
 
 class _Message:
