@@ -1,0 +1,1 @@
+"""Whole-server behaviour as text; README.md explains the format."""
