@@ -1095,6 +1095,13 @@ class Compiler:
         return at + (6 if rdtype == T_SRV else 2)
 
     @cython.cfunc
+    def _priority(self, record: cython.Py_ssize_t) -> cython.int:
+        """The first field of an MX, SRV, SVCB or HTTPS record."""
+        at: cython.Py_ssize_t = self.record_offset[record]
+        at += 20 + _u16(self.s, at)
+        return (self.s[at] << 8) | self.s[at + 1]
+
+    @cython.cfunc
     def _put_targets(self, node: cython.Py_ssize_t, rdtype: cython.int, signed: cython.bint) -> cython.void:
         """Additional section: addresses of the RRset's targets, as far as this zone is authoritative for them."""
         record: cython.Py_ssize_t = self._first_of(node, rdtype)
@@ -1108,8 +1115,9 @@ class Compiler:
             start = self._target(record, rdtype)
             length = self._name_length(start, 255)
             if length == 1 and (rdtype == T_SVCB or rdtype == T_HTTPS):
-                # "." is the owner itself (RFC 9460 section 2.5.2); a wildcard's owner is not known yet.
-                target = -1 if self.node_flags[node] & IS_WILDCARD else node
+                # "." is the owner itself (RFC 9460 section 2.5.2); a wildcard's owner is not known yet, and
+                # with priority 0 it means that there is no service (section 2.5.1).
+                target = -1 if self.node_flags[node] & IS_WILDCARD or self._priority(record) == 0 else node
                 start = self.node_name[node]
                 length = self.node_length[node] + self.origin_length
             else:

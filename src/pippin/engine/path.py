@@ -748,7 +748,7 @@ class Responder:
     def _answer(self) -> cython.int:
         """RFC 1034 section 4.3.2 by hash probes: zone, node, cut, alias, data, wildcard, nothing."""
         row: cython.Py_ssize_t = self._find_zone(0)
-        parent: cython.Py_ssize_t
+        parent: cython.Py_ssize_t = -1
         base: cython.Py_ssize_t
         node: cython.Py_ssize_t = 0
         block: cython.Py_ssize_t
@@ -775,6 +775,8 @@ class Responder:
         if node == 0:
             return self._slow()
         flags = self.m[node]
+        if parent >= 0 and (flags & OCCLUDED or (flags & CUT and i)):
+            return self._slow()  # the zone above has delegated the parent away: the child has to answer after all
         if flags & OCCLUDED:
             node = base + self._u32(node + 4)
             if not self.m[node] & CUT:
@@ -799,6 +801,8 @@ class Responder:
             return self._give_block(self.zone_negative[row], self.zone_origin_length[row], NXDOMAIN)
         if self.qtype == T_RRSIG or (wildcard and proofs):
             return self._slow()
+        if self.qtype == T_DS and self._is_alias(node, row):
+            return self._slow()  # it may lead to the apex, where the zone above has to answer
         block = self._entry(node, row)
         if block == 0:
             if proofs:
@@ -865,6 +869,12 @@ class Responder:
                     return node
             slot = (slot + 1) & mask
         return 0
+
+    @cython.cfunc
+    def _is_alias(self, node: cython.Py_ssize_t, row: cython.Py_ssize_t) -> cython.bint:
+        """The node owns a CNAME: then its first entry is the one for every type (layout.py)."""
+        at: cython.Py_ssize_t = node + (16 if self.zone_flags[row] & SIGNED_ZONE else 8) + self.m[node + 1]
+        return self._u16(node + 2) != 0 and self._u16(at) == DEFAULT_TYPE
 
     @cython.cfunc
     def _entry(self, node: cython.Py_ssize_t, row: cython.Py_ssize_t) -> cython.Py_ssize_t:
