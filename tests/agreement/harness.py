@@ -1,0 +1,119 @@
+"""Asks the engine and the oracle the same question and compares the replies, record for record.
+
+Replies are compared as they go to the client: header, and every section as a sequence of RRsets (an RRset is a
+set: the order of its records is free).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+
+import dns.flags
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdatatype
+
+from pippin.engine import path
+from pippin.query.compose import compose
+from pippin.zone.answer import Zones, answer
+from pippin.zone.zone import Zone
+from tests.zone.images import SEED, compile_text
+
+CLIENT = bytes(path.CLIENT_SIZE)
+NOW = 1_800_000_000
+
+
+@dataclass
+class Told:
+    """A reply as it can be compared."""
+
+    rcode: str
+    flags: str
+    answer: list
+    authority: list
+    additional: list
+
+
+class World:
+    """Zones, compiled and placed in a Responder, and as views for the oracle."""
+
+    def __init__(self, texts, module=path):
+        self.views = []
+        memory = bytearray()
+        bases = []
+        for origin, text in texts.items():
+            image, findings = compile_text(text, origin)
+            assert findings == [], (origin, findings)
+            self.views.append(Zone(image))
+            bases.append(len(memory))
+            memory += image + bytes(-len(image) % 8)
+        self.module = module
+        self.responder = module.Responder(module.Options(seed=SEED))
+        self.responder.map(bytes(memory))
+        for base in bases:
+            self.responder.place(base)
+        self.zones = Zones(self.views)
+
+    def query(self, question):
+        message = dns.message.make_query(question.name, question.rdtype, want_dnssec=question.dnssec_ok)
+        message.id = 4711
+        message.use_edns(0, dns.flags.DO if question.dnssec_ok else 0, 1232)
+        return message.to_wire()
+
+    def engine(self, question):
+        """The engine's reply, None if it leaves the question to the slow path."""
+        verdict, reply = self.responder.answer_stream(self.query(question), CLIENT, NOW)
+        assert verdict in (self.module.HIT, self.module.SLOW)
+        return told(reply) if verdict == self.module.HIT else None
+
+    def oracle(self, question, zones=None):
+        """The oracle's answer, composed and finished like every slow reply."""
+        name = dns.name.from_text(question.name)
+        rdtype = dns.rdatatype.from_text(question.rdtype)
+        result = answer(zones or self.zones, name, rdtype, question.dnssec_ok)
+        reply = compose(name.to_wire(), rdtype, result)
+        return told(
+            self.responder.finish(
+                self.query(question),
+                CLIENT,
+                NOW,
+                True,
+                reply.body,
+                reply.answers,
+                reply.authorities,
+                reply.additionals,
+                reply.rcode,
+                reply.authoritative,
+                reply.glue_required,
+                reply.ede,
+            )
+        )
+
+
+def told(wire):
+    message = dns.message.from_wire(wire, one_rr_per_rrset=True)
+    return Told(
+        dns.rcode.to_text(message.rcode()),
+        dns.flags.to_text(message.flags),
+        *map(rrsets, (message.answer, message.authority, message.additional)),
+    )
+
+
+def rrsets(section):
+    """[(owner, TTL, type, {rdata})], records that follow each other in one RRset taken together."""
+
+    def key(rr):
+        return rr.name.canonicalize().to_text(), rr.ttl, dns.rdatatype.to_text(rr.rdtype), int(rr.covers)
+
+    return [
+        (owner, ttl, rdtype, sorted({rdata.to_digestable() for rr in group for rdata in rr}))
+        for (owner, ttl, rdtype, _), group in groupby(section, key)
+    ]
+
+
+def show(texts, question, one, other):
+    """What a failure prints: all that is needed to ask again."""
+    zones = "\n".join(f"; {origin}\n{text}" for origin, text in texts.items())
+    return f"\n{zones}\n; {question}\n; engine {one}\n; oracle {other}"

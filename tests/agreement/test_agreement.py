@@ -1,0 +1,58 @@
+"""Oracle and engine give the same replies, for generated zones and questions.
+
+PIPPIN_AGREEMENT=N asks about N worlds per test instead of the usual handful; every world gets dozens of questions.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+
+from pippin.zone.answer import Zones
+from tests.agreement.harness import World, show
+from tests.agreement.signing import Nsec, Nsec3, sign
+from tests.agreement.worlds import questions, worlds
+from tests.zone.standin import DictZone
+
+WORLDS = int(os.environ.get("PIPPIN_AGREEMENT", "100"))
+
+many_worlds = settings(
+    max_examples=WORLDS,
+    deadline=None,
+    derandomize=WORLDS == 100,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+)
+
+signatures = st.one_of(
+    st.just(Nsec()),
+    st.builds(Nsec3, st.integers(0, 2), st.sampled_from([b"", b"\xab\xcd"]), st.booleans()),
+)
+
+
+def agree(texts, asked):
+    world = World(texts)
+    stand_ins = Zones([DictZone(text, origin) for origin, text in texts.items()])
+    for question in asked:
+        oracle = world.oracle(question)
+        engine = world.engine(question)
+        event("slow" if engine is None else "hit")
+        assert engine is None or engine == oracle, show(texts, question, engine, oracle)
+        second = world.oracle(question, stand_ins)
+        assert oracle == second, show(texts, question, oracle, second)
+
+
+@many_worlds
+@given(st.data())
+def test_unsigned_zones(data):
+    texts = data.draw(worlds())
+    agree(texts, data.draw(questions(texts)))
+
+
+@many_worlds
+@given(st.data())
+def test_signed_zones(data):
+    texts = data.draw(worlds())
+    texts = {origin: sign(text, origin, data.draw(signatures)) for origin, text in texts.items()}
+    agree(texts, data.draw(questions(texts)))
