@@ -11,7 +11,9 @@ import pytest
 from tests.peers.server import program
 
 SOURCES = Path(__file__).parents[2] / "src"
-MODULES = sorted(path.stem for path in (SOURCES / "pippin" / "engine").glob("*.py") if path.stem != "__init__")
+MODULES = sorted(
+    path.stem for path in (SOURCES / "pippin" / "engine").glob("*.py") if path.stem != "__init__"
+)
 
 COMPILE_A_ZONE = """
 from pippin.engine.compile import compile_zone, is_compiled

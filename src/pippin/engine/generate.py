@@ -86,8 +86,8 @@ def _nibbles(value: int, width: int, upper: bool) -> bytes:
     return text.encode()
 
 
-def shown(text: bytes) -> str:
+def shown(text: bytes, limit: int = 60) -> str:
     """Text from a file as it can stand in a message."""
     readable = text.decode("utf-8", "backslashreplace")
     readable = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in readable)
-    return readable if len(readable) <= 60 else readable[:57] + "..."
+    return readable if len(readable) <= limit else readable[: limit - 3] + "..."

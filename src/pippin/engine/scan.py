@@ -67,11 +67,13 @@ class Host:
 
 
 class Wrong(Exception):
-    """One error in the text: the offset it is at in the current line's text, and the message."""
+    """One error in the text: its offset, the message, and the line it is in (0: the line scanning has come to)."""
 
-    def __init__(self, offset: int, message: str) -> None:
+    def __init__(self, offset: int, message: str, line: int = 0, line_start: int = 0) -> None:
         self.offset = offset
         self.message = message
+        self.line = line
+        self.line_start = line_start
 
 
 @cython.final
@@ -119,6 +121,9 @@ class Scanner:
     _at: cython.Py_ssize_t
     _rdata_at: cython.Py_ssize_t
     _type: cython.uint
+    _data: cython.Py_ssize_t
+    _data_line: cython.uint
+    _data_line_start: cython.Py_ssize_t
 
     _origin: cython.const[cython.uchar][::1]
     _origin_length: cython.Py_ssize_t
@@ -388,6 +393,11 @@ class Scanner:
         return Wrong(self._start, message)
 
     @cython.cfunc
+    def _wrong_data(self, message: str) -> Wrong:
+        """An error in the record data as a whole, shown where it begins."""
+        return Wrong(self._data, message, self._data_line, self._data_line_start)
+
+    @cython.cfunc
     def _shown(self) -> str:
         return "'" + generate.shown(self._source[self._start : self._end]) + "'"
 
@@ -413,6 +423,9 @@ class Scanner:
         line: cython.uint = self._line
         column: cython.Py_ssize_t = self._character(self._line_start, wrong.offset)
         message = str(wrong.message)
+        if wrong.line:
+            line = wrong.line
+            column = self._character(wrong.line_start, wrong.offset)
         kind: cython.uchar
         p: cython.Py_ssize_t = self._position
         while p < self._size:
@@ -997,6 +1010,9 @@ class Scanner:
         """Write the record data: fields in the order of the RFC that defines the type."""
         if self._more():
             self._pending = True
+            self._data = self._start
+            self._data_line = self._line
+            self._data_line_start = self._line_start
             if (
                 self._end - self._start == 2
                 and self._text[self._start] == 92
@@ -1505,11 +1521,15 @@ class Scanner:
         else:
             self._ends()
         if self._at - begin != length:
-            raise self._wrong(f"the data has {self._at - begin} bytes, but its length is given as {length}")
+            raise self._wrong_data(
+                f"the data has {self._at - begin} bytes, but its length is given as {length}"
+            )
         try:
             wire = self._host.generic(int(self._type), bytes(self._out[begin : self._at]))
         except ValueError as error:
-            raise self._wrong(f"this is not the data of a {self._type_shown()} record: {error}") from None
+            raise self._wrong_data(
+                f"this is not the data of a {self._type_shown()} record: {error}"
+            ) from None
         return self._put_bytes(begin, wire)
 
     @cython.cfunc
@@ -1523,13 +1543,15 @@ class Scanner:
         try:
             wire = self._host.rare(int(self._type), readable, origin)
         except ValueError as error:
-            raise self._wrong(f"this is not the data of a {self._type_shown()} record: {error}") from None
+            raise self._wrong_data(
+                f"this is not the data of a {self._type_shown()} record: {error}"
+            ) from None
         return self._put_bytes(begin, wire)
 
     @cython.cfunc
     def _put_bytes(self, at: cython.Py_ssize_t, data: bytes) -> cython.int:
         if len(data) > MAX_RDATA:
-            raise self._wrong(f"the data of this record is longer than {MAX_RDATA} bytes")
+            raise self._wrong_data(f"the data of this record is longer than {MAX_RDATA} bytes")
         end: cython.Py_ssize_t = at + len(data)
         self._stream[at:end] = data
         self._at = end

@@ -19,6 +19,9 @@ from pippin.zone.problem import Problem, Severity
 MAX_INCLUDES = 10_000
 """Files one zone may include, each as often as it does: `engine.scan` bounds the depth, and this the breadth."""
 
+MAX_PATH = 4096
+"""Characters of a path that a message shows: all that Linux allows."""
+
 FILE_ENDINGS = (".zone", ".db", ".txt", ".signed", ".csv")
 
 TYPES = {dns.rdatatype.to_text(number): int(number) for number in dns.rdatatype.RdataType if number}
@@ -64,7 +67,9 @@ class MasterFile(Host):
         parent = file
         while parent >= 0:
             if self.files[parent] == found:
-                raise ValueError(f"'{found}' includes itself; remove one of the $INCLUDE lines")
+                raise ValueError(
+                    f"'{shown(os.fsencode(found), MAX_PATH)}' includes itself; remove one of the $INCLUDE lines"
+                )
             parent = self._parents[parent]
         try:
             text, dependency = read_file(found)
@@ -72,7 +77,7 @@ class MasterFile(Host):
             if isinstance(error, OSError):
                 self.dependencies.append(Dependency(found, 0, 0))  # so that its appearing is noticed
             why = reason(error) if isinstance(error, OSError) else str(error)
-            raise ValueError(f"'{shown(os.fsencode(found))}' is not included: {why}") from None
+            raise ValueError(f"'{shown(os.fsencode(found), MAX_PATH)}' is not included: {why}") from None
         if dependency not in self.dependencies:
             self.dependencies.append(dependency)
         self.files.append(found)

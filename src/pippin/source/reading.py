@@ -15,13 +15,14 @@ def read_file(path: str) -> tuple[bytes, Dependency]:
     """
     # Not blocking, for a pipe without a writer would hold up the whole server.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb", buffering=0) as file:
+    try:
         status = os.fstat(descriptor)
-        if stat.S_ISDIR(status.st_mode):
-            raise OSError(0, "it is a folder, not a file")
         if not stat.S_ISREG(status.st_mode):
             raise OSError(0, "it is not a regular file")
-        text = file.readall()
+        with open(descriptor, "rb", buffering=0, closefd=False) as file:
+            text = file.readall()
+    finally:
+        os.close(descriptor)
     return text, Dependency(path, status.st_size, status.st_mtime_ns)
 
 
