@@ -56,7 +56,7 @@ def serve(
     from pippin.store import StoreError
 
     logs.configure()
-    settings, places, config = settings_and_places(files, config)
+    configured, places, config = settings_and_places(files, config)
     given = {
         "listen": tuple(listen) if listen else None,
         "workers": workers,
@@ -64,7 +64,7 @@ def serve(
         "control": str(control) if control else None,
     }
     settings = msgspec.structs.replace(
-        settings, **{key: value for key, value in given.items() if value is not None}
+        configured, **{key: value for key, value in given.items() if value is not None}
     )
     try:
         for address in settings.listen:
@@ -72,7 +72,8 @@ def serve(
     except ListenError as error:
         fail(error, code=2)
     progress = _Progress()
-    supervisor = Supervisor(settings, places, config=config, hooks=Hooks(progress.started, progress.show))
+    hooks = Hooks(progress.started, progress.show)
+    supervisor = Supervisor(settings, places, config=config, configured=configured, hooks=hooks)
     try:
         code = run_loop(supervisor.run())
     except NothingToServe:

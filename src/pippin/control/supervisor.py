@@ -71,7 +71,8 @@ class Hooks:
 class Supervisor:
     """`run` serves until a signal or the control socket ends it, and returns the exit code.
 
-    `places` are those of the command line; a configuration's own are added, and read again on reload.
+    `places` are those of the command line; a configuration's own are added, and read again on reload. `configured`
+    is what the configuration said before the command line changed it: what a later version of it is compared with.
     """
 
     def __init__(
@@ -80,11 +81,13 @@ class Supervisor:
         places: Iterable[Place] = (),
         *,
         config: Path | None = None,
+        configured: Settings | None = None,
         hooks: Hooks | None = None,
     ) -> None:
         self._settings = settings
         self._given = tuple(places)
         self._config = config
+        self._configured = configured or settings
         self._hooks = hooks or Hooks()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="zones")
         self._watcher = Watcher()
@@ -244,10 +247,13 @@ class Supervisor:
             log.error("the configuration is wrong, going on with the old one", error=error)
             return
         names = [
-            name for name in Settings.__struct_fields__ if getattr(new, name) != getattr(self._settings, name)
+            name
+            for name in Settings.__struct_fields__
+            if getattr(new, name) != getattr(self._configured, name)
         ]
         if late := [name for name in names if name not in ("zone", "zones")]:
             log.warning("changed settings take effect after a restart", settings=", ".join(late))
+        self._configured = new
         self._settings = msgspec.structs.replace(self._settings, zone=new.zone, zones=new.zones)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
