@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import dns.exception
 import dns.name
 import dns.rdata
 import dns.rdataclass
@@ -171,16 +172,16 @@ DIRECTIVES = st.one_of(
 )
 
 
-@given(st.lists(st.one_of(records(), records(), DIRECTIVES), max_size=12))
+@given(st.lists(st.one_of(records(), records(), DIRECTIVES), min_size=3, max_size=12))
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_zone_is_read_as_dnspython_reads_it(lines: list[str]) -> None:
     text = "$TTL 99\n@ SOA ns h 1 2 3 4 5\n" + "".join(lines)
     try:
         expected = by_dnspython(text)
-    except dns.exception.DNSException as error:
-        assert (
-            "too long" in str(error).lower() or "NameTooLong" in type(error).__name__ or "> 255" in str(error)
-        ), text
+    except dns.exception.DNSException:  # a name became too long
+        scanner = Scanner(MasterFile("text", Dependency("text", 0, 0)), b"\7example\3com\0")
+        scanner.scan(text.encode())
+        assert scanner.errors()
         return
     got = scan(text)
     lowest: dict[tuple[bytes, int], int] = {}
