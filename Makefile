@@ -33,10 +33,12 @@ build: .venv/.built
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -U "pip>=25.1" "setuptools>=77"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt --group dev
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt --no-build-isolation -e ".[fast]"
+	@PIPPIN_PURE=1 $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt \
+		--no-build-isolation -e ".[fast]"
 	@touch $@
 
-# An extension module older than its source would shadow it: rebuild before anything runs.
+# The installation above is editable and leaves the extension modules to this. One that is older than its source
+# would shadow it: rebuild before anything runs.
 .venv/.built: .venv/.dependencies setup.py $(ENGINE_SOURCES)
 	@mkdir -p build
 	@$(BIN)/python setup.py -q build_ext --inplace --parallel 2 >build/engine.log 2>&1 || { cat build/engine.log; exit 1; }

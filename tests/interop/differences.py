@@ -128,6 +128,34 @@ def svcb_additional(question: Question, ours: Meaning, theirs: Meaning) -> Meani
     return replace(theirs, additional=ours.additional) if differing <= targets else theirs
 
 
+def dname_proof_short(question: Question, ours: Meaning, theirs: Meaning) -> Meaning:
+    missing = ours.authority - theirs.authority
+    if _only(ours.answer, DNAME) and ours.rcode == dns.rcode.NXDOMAIN and missing <= _of_type(missing, NSEC):
+        return replace(theirs, authority=theirs.authority | missing)
+    return theirs
+
+
+def wildcard_nsec_asked(question: Question, ours: Meaning, theirs: Meaning) -> Meaning:
+    missing = ours.authority - theirs.authority
+    if question.rdtype == NSEC and _only(ours.answer, NSEC) and missing <= _of_type(missing, NSEC):
+        return replace(theirs, authority=theirs.authority | missing)
+    return theirs
+
+
+def wildcard_owner_asked(question: Question, ours: Meaning, theirs: Meaning) -> Meaning:
+    added = theirs.authority - ours.authority
+    if question.name.is_wild() and not ours.answer and added <= _of_type(added, NSEC3):
+        return replace(theirs, authority=theirs.authority - added)
+    return theirs
+
+
+def optout_ent_proof(question: Question, ours: Meaning, theirs: Meaning) -> Meaning:
+    differing = ours.authority ^ theirs.authority
+    if differing <= _of_type(differing, NSEC3) and all(data[1] & 1 for *_, data in _only(differing, NSEC3)):
+        return replace(theirs, authority=ours.authority)
+    return theirs
+
+
 def _only(records: Records, rdtype: int) -> Records:
     return frozenset(record for record in records if record[1] == rdtype)
 
@@ -157,4 +185,8 @@ EXPLANATIONS: dict[str, Explanation] = {
     "hashed-name-exists": hashed_name_exists,
     "nsec-at-alias": nsec_at_alias,
     "svcb-additional": svcb_additional,
+    "dname-proof-short": dname_proof_short,
+    "wildcard-nsec-asked": wildcard_nsec_asked,
+    "wildcard-owner-asked": wildcard_owner_asked,
+    "optout-ent-proof": optout_ent_proof,
 }

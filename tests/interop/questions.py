@@ -20,6 +20,7 @@ TYPES = (
     *("DS", "NSEC", "ANY", "TYPE65400"),
 )
 MISSING_LABELS = (b"0-missing", b"zz-missing", b"*")
+TEXT_SHOWN = 80
 HASHED_NAMES_ASKED = 3  # owner names of NSEC3 records are all alike
 
 
@@ -78,10 +79,11 @@ class Meaning:
     authority: Records
     additional: Records
 
-    def __str__(self) -> str:
+    def besides(self, other: Meaning) -> str:
+        """This reply's header, and what its sections have that the other's don't."""
         lines = [f"{dns.rcode.to_text(self.rcode)}{' AA' if self.authoritative else ''}"]
         for title in ("answer", "authority", "additional"):
-            lines += [f"  {title}: {line}" for line in texts(getattr(self, title))]
+            lines += [f"  {title}: {line}" for line in texts(getattr(self, title) - getattr(other, title))]
         return "\n".join(lines)
 
 
@@ -91,7 +93,7 @@ def texts(records: Records) -> list[str]:
     result = []
     for (name, rdtype, ttl), group in groupby(ordered, key=lambda record: record[:3]):
         rdatas = [dns.rdata.from_wire(1, rdtype, data, 0, len(data)).to_text() for *_, data in group]
-        result += [f"{name} {ttl} {dns.rdatatype.to_text(rdtype)} {text}" for text in rdatas]
+        result += [f"{name} {ttl} {dns.rdatatype.to_text(rdtype)} {text[:TEXT_SHOWN]}" for text in rdatas]
     return result
 
 
