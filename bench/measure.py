@@ -109,7 +109,7 @@ def running(
     peer = kind(place, free_port(), zones, workers)
     peer.prepare()
     log = bench.scratch / f"{kind.name}.log"
-    process = Process(peer.command(), cpus, log, peer.environment(), place)
+    process = Process(peer.command(), cpus, log, peer.environment())
     try:
         yield peer, process
     except NoStart as error:

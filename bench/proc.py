@@ -41,7 +41,7 @@ class Process:
     """
 
     def __init__(
-        self, command: Sequence[str], cpus: set[int], log: Path, environment: Mapping[str, str], folder: Path
+        self, command: Sequence[str], cpus: set[int], log: Path, environment: Mapping[str, str]
     ) -> None:
         cpu_list = ",".join(map(str, sorted(cpus)))
         self._log = log.open("wb")
@@ -51,7 +51,6 @@ class Process:
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,
-            cwd=folder,
             env={**os.environ, **environment},
             start_new_session=True,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.question import Figure, Question, Row, Target
-from bench.questions import hot, load, many_zones, mixed, nxdomain, referral, signed, tcp, workers
+from bench.questions import hot, load, many_zones, mixed, nxdomain, referral, signed, tcp, uncompiled, workers
 
 QUESTIONS: tuple[Question, ...] = (
     mixed.QUESTION,
@@ -18,6 +18,7 @@ QUESTIONS: tuple[Question, ...] = (
     load.QUESTION,
     many_zones.QUESTION,
     workers.QUESTION,
+    uncompiled.QUESTION,
 )
 
 __all__ = ["QUESTIONS", "Figure", "Question", "Row", "Target"]
