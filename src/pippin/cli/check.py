@@ -10,8 +10,8 @@ from pippin.cli.common import FAILED, Config, Files, fail, settings_and_places
 def check(files: Files = None, config: Config = None) -> None:
     """Check zones, and the configuration, without serving anything. Exit code 1 if something is wrong."""
     from pippin.control.changes import has_errors, name_of, prepare
-    from pippin.control.listen import ListenError, parse_address
     from pippin.control.places import Place, expand, places_in
+    from pippin.serve.listen import ListenError, parse_address
 
     settings, given, _ = settings_and_places(files, config)
     try:

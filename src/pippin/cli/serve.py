@@ -49,9 +49,9 @@ def serve(
     import msgspec
 
     from pippin.control.channel import ChannelError
-    from pippin.control.listen import ListenError, parse_address
     from pippin.control.supervisor import Hooks, NothingToServe, Supervisor
     from pippin.serve import logs
+    from pippin.serve.listen import ListenError, parse_address
     from pippin.serve.worker import run_loop
     from pippin.store import StoreError
 

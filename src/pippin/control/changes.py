@@ -1,27 +1,52 @@
 """The one door for zone data: load, compile, check, publish. An error rejects the change whole.
 
 In: a `Place`. Out: an `Outcome` that says what is served from it now and everything that was found wrong. Whatever
-happens, the zone that was published last stays published until a better one replaces it.
+happens, the zone that was published last stays published until a better one replaces it; also over a restart, if
+the store is kept. Each image carries a note of the files it was made from: a zone whose files have not changed is
+taken from the store as it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import dns.name
+import msgspec
 
 from pippin.control.places import Place
+from pippin.engine import layout
 from pippin.engine.compile import compile_zone
 from pippin.source.files import load
 from pippin.source.loaded import Dependency
+from pippin.store import StoreError
 from pippin.zone.check import check
 from pippin.zone.problem import Problem, Severity
 from pippin.zone.zone import Zone
 
 if TYPE_CHECKING:
     from pippin.store import Store
+
+
+class _Note(msgspec.Struct, frozen=True, array_like=True):
+    """What a compiled zone remembers about where it came from; paths are absolute."""
+
+    place: str
+    origin: str | None
+    files: tuple[tuple[str, int, int], ...]
+    """Path, size and modification time (ns) as they were when the file was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A zone found in the store when it was opened."""
+
+    origin: bytes
+    serial: int
+    records: int
+    note: _Note
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +86,7 @@ def prepare(place: Place, seed: int) -> Prepared:
     loaded = load(place.path, place.origin)
     image, problems = None, list(loaded.problems)
     if loaded.origin and loaded.records:
-        image, findings = compile_zone(loaded.records, loaded.origin, seed)
+        image, findings = compile_zone(loaded.records, loaded.origin, seed, _note(place, loaded.dependencies))
         broken = has_errors(problems)
         if (
             broken
@@ -91,6 +116,7 @@ class Changes:
         self._store = store
         self._served: dict[Place, Outcome] = {}
         self._place_of: dict[bytes, Place] = {}
+        self._stored = dict(_stored_in(store))
 
     def served(self) -> Iterable[Outcome]:
         """The last outcome of every place whose zone is served."""
@@ -101,25 +127,43 @@ class Changes:
 
     def apply(self, place: Place) -> Outcome:
         """Read a place and publish what it holds, or say why not."""
+        stored = self._stored.pop(_key(place), None)
+        if stored is not None and stored.origin not in self._place_of:
+            files = tuple(Dependency(*file) for file in stored.note.files)
+            kept = Outcome(place, stored.origin, True, stored.serial, stored.records, (), files)
+            self._serve(kept)
+            if _are_unchanged(files):
+                return kept
         new = prepare(place, self._store.seed)
-        problems = new.problems
         owner = self._place_of.get(new.origin)
         if owner is not None and owner != place:
             what = f"zone {name_of(new.origin)} is served from {owner} already; the first one listed wins"
-            return Outcome(
-                place, new.origin, False, 0, 0, (*problems, Problem(place.path, 0, 0, what)), new.dependencies
-            )
-        old = self._served.get(place)
+            return _rejected(new, self._served.get(place), Problem(place.path, 0, 0, what))
         if new.image is None:
-            serial, records = (old.serial, old.records) if old else (0, 0)
-            return Outcome(place, new.origin, False, serial, records, problems, new.dependencies)
+            return _rejected(new, self._served.get(place))
+        try:
+            self._store.publish(new.origin, new.image)
+        except (StoreError, OSError) as error:
+            what = f"zone {name_of(new.origin)} cannot be published: {error}"
+            return _rejected(new, self._served.get(place), Problem(place.path, 0, 0, what))
+        old = self._served.get(place)
         if old is not None and old.origin != new.origin:
             self.withdraw(place)
-        self._store.publish(new.origin, new.image)
-        outcome = Outcome(place, new.origin, True, new.serial, new.records, problems, new.dependencies)
-        self._served[place] = outcome
-        self._place_of[new.origin] = place
+        outcome = Outcome(place, new.origin, True, new.serial, new.records, new.problems, new.dependencies)
+        self._serve(outcome)
         return outcome
+
+    def withdraw_strangers(self) -> list[str]:
+        """Stop serving what an earlier run left in the store and no place claims; the names of those zones."""
+        self._stored.clear()
+        strangers = [origin for origin in self._store.zones() if origin not in self._place_of]
+        for origin in strangers:
+            self._store.withdraw(origin)
+        return [name_of(origin) for origin in strangers]
+
+    def _serve(self, outcome: Outcome) -> None:
+        self._served[outcome.place] = outcome
+        self._place_of[outcome.origin] = outcome.place
 
     def withdraw(self, place: Place) -> Outcome | None:
         """Stop serving what came from a place; what that was, None if nothing."""
@@ -128,6 +172,45 @@ class Changes:
             del self._place_of[outcome.origin]
             self._store.withdraw(outcome.origin)
         return outcome
+
+
+def _rejected(new: Prepared, old: Outcome | None, *why: Problem) -> Outcome:
+    serial, records = (old.serial, old.records) if old else (0, 0)
+    return Outcome(new.place, new.origin, False, serial, records, (*new.problems, *why), new.dependencies)
+
+
+def _note(place: Place, dependencies: Iterable[Dependency]) -> bytes:
+    files = tuple((os.path.abspath(file.path), file.size, file.mtime_ns) for file in dependencies)
+    return msgspec.json.encode(_Note(*_key(place), files))
+
+
+def _key(place: Place) -> tuple[str, str | None]:
+    return os.path.abspath(place.path), place.origin
+
+
+def _stored_in(store: Store) -> Iterator[tuple[tuple[str, str | None], _Stored]]:
+    """The zones in a store by where they came from. A note that is none of ours is no reason to stop."""
+    for origin in store.zones():
+        image = store.image(origin)
+        if image is None:
+            continue
+        header = layout.read_header(image)
+        try:
+            note = msgspec.json.decode(image[header.note : header.note + header.note_length], type=_Note)
+        except msgspec.DecodeError:
+            continue
+        yield (note.place, note.origin), _Stored(origin, header.serial, header.records, note)
+
+
+def _are_unchanged(files: Iterable[Dependency]) -> bool:
+    for file in files:
+        try:
+            status = os.stat(file.path)
+        except OSError:
+            return False
+        if (status.st_size, status.st_mtime_ns) != (file.size, file.mtime_ns):
+            return False
+    return True
 
 
 def has_errors(problems: Iterable[Problem]) -> bool:

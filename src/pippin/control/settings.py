@@ -17,7 +17,7 @@ from typing import Annotated, Any, get_type_hints
 import msgspec
 from msgspec import Meta, Struct
 
-from pippin.control.listen import ListenError, parse_address
+from pippin.serve.listen import ListenError, parse_address
 
 DEFAULT_LISTEN = ("127.0.0.1:5300", "[::1]:5300")
 

@@ -26,13 +26,13 @@ import structlog
 from pippin import __version__
 from pippin.control.changes import Changes, Outcome
 from pippin.control.channel import Channel, ChannelError, default_path
-from pippin.control.listen import Address, check_free, parse_address
 from pippin.control.notify import notify
 from pippin.control.places import Place, expand, places_in
 from pippin.control.settings import Settings, SettingsError, read_settings
 from pippin.control.watch import Watcher
 from pippin.control.workers import KILL_AFTER, WorkerSlot, worker_count
 from pippin.engine import engine_name
+from pippin.serve.listen import Address, check_free, parse_address
 from pippin.serve.options import WorkerOptions
 from pippin.store import Store
 from pippin.zone.problem import Severity
@@ -126,6 +126,8 @@ class Supervisor:
                 loop.add_signal_handler(number, self._on_signal, number)
             await self._open(channel)
             await self._reload()
+            for name in await self._in_thread(self._changes.withdraw_strangers):
+                log.info("zone withdrawn, nothing names it any more", zone=name)
             if not self._changes.places() and not self._end.done():
                 raise NothingToServe
             may_answer.set()

@@ -19,7 +19,7 @@ import time
 import msgspec
 import structlog
 
-from pippin.control.listen import Address, ListenError, bind
+from pippin.serve.listen import Address, ListenError, bind
 from pippin.serve.options import Socket, WorkerOptions
 
 log = structlog.get_logger(__name__)

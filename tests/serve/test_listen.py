@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from pippin.control.listen import Address, ListenError, bind, check_free, parse_address
+from pippin.serve.listen import Address, ListenError, bind, check_free, parse_address
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,151 @@
+"""The one door: what is published, what is rejected, and what survives a restart."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pippin.control import changes
+from pippin.control.changes import Changes, prepare
+from pippin.control.places import Place
+from pippin.store import Store
+from pippin.zone.zone import Zone
+from tests.control.running import write_zone
+
+ORIGIN = b"\7example\0"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store.open(tmp_path / "store", 1)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(str(write_zone(tmp_path / "example.zone")))
+
+
+def serial_in(store: Store, origin: bytes = ORIGIN) -> int | None:
+    image = store.image(origin)
+    return None if image is None else Zone(bytes(image)).serial
+
+
+def test_good_zone_is_published(store: Store, place: Place) -> None:
+    outcome = Changes(store).apply(place)
+    assert (outcome.published, outcome.origin, outcome.serial, outcome.records) == (True, ORIGIN, 1, 5)
+    assert serial_in(store) == 1
+
+
+def test_rejected_zone_leaves_the_old_one(store: Store, place: Place) -> None:
+    served = Changes(store)
+    served.apply(place)
+    path = Path(place.path)
+    path.write_text(path.read_text().replace(" 1 7200", " 2 7200") + "www CNAME ns1\nbad A x\n")
+    outcome = served.apply(place)
+    assert not outcome.published
+    assert (outcome.serial, outcome.records) == (1, 5)
+    assert serial_in(store) == 1
+    messages = [str(problem) for problem in outcome.problems]
+    assert len(messages) == 2, "syntax errors don't hide what is wrong with the other records"
+    assert "www.example. has a CNAME and other records" in messages[0]
+    assert "'x' is not an IPv4 address" in messages[1]
+
+
+def test_file_that_becomes_another_zone_replaces_its_own(store: Store, place: Place) -> None:
+    served = Changes(store)
+    served.apply(place)
+    write_zone(Path(place.path), "other")
+    assert served.apply(place).published
+    assert list(store.zones()) == [b"\5other\0"]
+    assert served.withdraw(place) is not None
+    assert served.withdraw(place) is None
+    assert list(store.zones()) == []
+
+
+def test_zone_of_another_place_is_not_taken_over(store: Store, place: Place, tmp_path: Path) -> None:
+    served = Changes(store)
+    served.apply(place)
+    second = Place(str(write_zone(tmp_path / "again.zone", serial=9)))
+    outcome = served.apply(second)
+    assert not outcome.published
+    assert "served from" in outcome.problems[-1].message
+    assert serial_in(store) == 1
+    served.withdraw(place)
+    assert served.apply(second).published
+
+
+def test_full_disk_is_a_problem_of_that_zone(
+    store: Store, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(origin: bytes, image: bytes) -> None:
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(store, "publish", full)
+    outcome = Changes(store).apply(place)
+    assert not outcome.published
+    assert "zone example cannot be published: [Errno 28] No space left on device" in str(outcome.problems[-1])
+
+
+def test_unchanged_zone_is_taken_from_the_store_after_a_restart(
+    store: Store, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = Changes(store).apply(place)
+
+    def never(place: Place, seed: int) -> None:
+        raise AssertionError("nothing has changed, nothing is read")
+
+    monkeypatch.setattr(changes, "prepare", never)
+    after = Changes(store).apply(place)
+    assert (after.published, after.serial, after.records) == (True, before.serial, before.records)
+    assert [os.path.basename(file.path) for file in after.dependencies] == ["example.zone"]
+
+
+def test_changed_zone_is_read_again_after_a_restart(store: Store, place: Place) -> None:
+    Changes(store).apply(place)
+    write_zone(Path(place.path), serial=22)
+    assert Changes(store).apply(place).serial == 22
+
+
+def test_zone_that_broke_meanwhile_is_served_as_it_was_before_the_restart(store: Store, place: Place) -> None:
+    Changes(store).apply(place)
+    Path(place.path).write_text("nonsense\n")
+    served = Changes(store)
+    outcome = served.apply(place)
+    assert not outcome.published
+    assert outcome.serial == 1
+    served.withdraw_strangers()
+    assert serial_in(store) == 1
+
+
+def test_zones_nobody_names_any_more_are_withdrawn(store: Store, place: Place) -> None:
+    Changes(store).apply(place)
+    served = Changes(store)
+    assert served.withdraw_strangers() == ["example"]
+    assert list(store.zones()) == []
+    assert served.apply(place).published
+
+
+def test_origin_is_part_of_the_place(store: Store, tmp_path: Path) -> None:
+    file = tmp_path / "template"
+    file.write_text("$TTL 60\n@ SOA a b 1 2 3 4 5\n@ NS ns.example.\n")
+    served = Changes(store)
+    assert [served.apply(Place(str(file), origin)).zone_name for origin in ("a.test", "b.test")] == [
+        "a.test",
+        "b.test",
+    ]
+    again = Changes(store)
+    assert [again.apply(Place(str(file), origin)).zone_name for origin in ("a.test", "b.test")] == [
+        "a.test",
+        "b.test",
+    ]
+
+
+def test_missing_file_is_a_problem(tmp_path: Path) -> None:
+    prepared = prepare(Place(str(tmp_path / "nope.zone")), 0)
+    assert prepared.image is None
+    assert "the file cannot be read: No such file" in str(prepared.problems[0])
