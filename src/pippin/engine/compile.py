@@ -727,7 +727,7 @@ class Compiler:
                     and has & HAS_NSEC3
                     and not has & ~(HAS_NSEC3 | HAS_RRSIG)
                 ):
-                    flags |= IS_NSEC3
+                    flags = IS_NSEC3  # beside the name space, so a DNAME at the apex does not occlude it
             if has & HAS_DNAME:
                 flags |= DNAME_HERE
             self.node_flags[node] = flags
