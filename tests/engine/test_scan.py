@@ -11,7 +11,7 @@ import dns.rdata
 import pytest
 
 from pippin.engine.records import Record, iterate
-from pippin.source.masterfile import TYPES
+from pippin.source.masterfile import TYPE_TABLE, TYPES
 
 ORIGIN = b"\x07example\x03com\x00"
 HEAD = "$TTL 60\n"
@@ -21,6 +21,7 @@ class Host:
     """Knows no rare types, has two files to include."""
 
     types = TYPES
+    table = TYPE_TABLE
 
     def __init__(self, **files: str) -> None:
         self.files = files

@@ -14,6 +14,8 @@ every record lives in `words.py` and `generate.py`.
 
 from __future__ import annotations
 
+from array import array
+
 try:
     import cython
 except ModuleNotFoundError:  # Cython is only needed to build
@@ -52,6 +54,8 @@ class Host:
 
     types: dict[str, int]
     """Mnemonic to number, for every type that can be written by name."""
+    table: tuple[array[int], array[int]]
+    """`words.type_table(types)`, made once and not for every zone."""
 
     def rare(self, rdtype: int, text: str, origin: bytes) -> bytes:
         """Rdata in wire form, uncompressed, for a type the scanner does not read; `text` is on one line."""
@@ -145,13 +149,11 @@ class Scanner:
     def __init__(self, host: Host, origin: bytes = b"", fallback: bytes = b"") -> None:
         self._host = host
         self._types = host.types
-        self._kind = words.kinds()
-        self._hex = words.digit_values(b"0123456789ABCDEF", True)
-        self._base32 = words.digit_values(b"0123456789ABCDEFGHIJKLMNOPQRSTUV", True)
-        self._base64 = words.digit_values(
-            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", False
-        )
-        keys, numbers = words.type_table(host.types)
+        self._kind = words.KINDS
+        self._hex = words.HEX
+        self._base32 = words.BASE32
+        self._base64 = words.BASE64
+        keys, numbers = host.table
         self._keys = keys
         self._numbers = numbers
         self._bits = bytearray(8192)
@@ -178,7 +180,7 @@ class Scanner:
 
     def scan(self, text: bytes, file: int = 0, line: int = 1) -> None:
         """Read a whole text. `file` numbers it in the records and errors; its first line is `line`."""
-        self._need_room(len(text) + len(text) // 2)
+        self._need_room(len(text))
         self._open_text(text, file, line)
         if text.startswith(b"\xef\xbb\xbf"):
             self._position = 3
@@ -364,12 +366,11 @@ class Scanner:
         wanted: cython.Py_ssize_t = self._used + size + ROOM
         if self._room >= wanted:
             return 0
-        if wanted < 2 * self._room:
-            wanted = 2 * self._room
-        larger = bytearray(wanted)
-        larger[: self._used] = memoryview(self._stream)[: self._used]
-        self._stream = larger
-        self._out = larger
+        if wanted < self._room + self._room // 4:
+            wanted = self._room + self._room // 4
+        self._out = self._bits  # a bytearray cannot grow while there is a view on it
+        self._stream.extend(bytes(wanted - self._room))
+        self._out = self._stream
         self._room = wanted
         return 0
 
@@ -739,7 +740,7 @@ class Scanner:
         self._set_origin(origin)
         self._open_text(text, file, line)
         if not column:
-            self._need_room(len(text) + len(text) // 2)
+            self._need_room(len(text))
         self._run()
         self._open_text(outer_text, outer_file, outer_line)
         self._set_origin(outer_origin or self._zone)

@@ -26,7 +26,7 @@ DIRECTIVES = ("$ORIGIN", "$TTL", "$INCLUDE", "$GENERATE")
 CLASSES = {"IN": 1, "CS": 2, "CH": 3, "CHAOS": 3, "HS": 4, "HESIOD": 4, "INTERNET": 1}
 
 
-def kinds() -> bytes:
+def _kinds() -> bytes:
     """The kind of each of the 256 bytes. CR is a blank, which makes CRLF a line end like any other."""
     table = bytearray(256)
     for kind, those in enumerate((b"", b".", b"\\", b" \t\r", b"\n", b'"', b";", b"(", b")")):
@@ -35,7 +35,7 @@ def kinds() -> bytes:
     return bytes(table)
 
 
-def digit_values(digits: bytes, both_cases: bool) -> bytes:
+def _digit_values(digits: bytes, both_cases: bool) -> bytes:
     """A table from byte to value for the digits given in order; NOT_A_DIGIT for every other byte."""
     table = bytearray([NOT_A_DIGIT] * 256)
     for value, byte in enumerate(digits):
@@ -43,6 +43,12 @@ def digit_values(digits: bytes, both_cases: bool) -> bytes:
         if both_cases:
             table[bytes([byte]).lower()[0]] = value
     return bytes(table)
+
+
+KINDS = _kinds()
+HEX = _digit_values(b"0123456789ABCDEF", True)
+BASE32 = _digit_values(b"0123456789ABCDEFGHIJKLMNOPQRSTUV", True)  # base32hex, RFC 4648 section 7
+BASE64 = _digit_values(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", False)
 
 
 def type_key(mnemonic: str) -> int:

@@ -12,6 +12,7 @@ import dns.rdatatype
 
 from pippin.engine.generate import shown
 from pippin.engine.scan import Host, Scanner
+from pippin.engine.words import type_table
 from pippin.source.loaded import Dependency, Loaded
 from pippin.source.reading import read_file, reason
 from pippin.zone.problem import Problem, Severity
@@ -25,12 +26,14 @@ MAX_PATH = 4096
 FILE_ENDINGS = (".zone", ".db", ".txt", ".signed", ".csv")
 
 TYPES = {dns.rdatatype.to_text(number): int(number) for number in dns.rdatatype.RdataType if number}
+TYPE_TABLE = type_table(TYPES)
 
 
 class MasterFile(Host):
     """The files of one zone, and dnspython's knowledge of record types."""
 
     types = TYPES
+    table = TYPE_TABLE
 
     def __init__(self, path: str, dependency: Dependency) -> None:
         self.files = [path]
