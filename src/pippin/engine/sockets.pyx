@@ -12,8 +12,6 @@ from libc.string cimport memset
 
 cdef extern from "sys/socket.h" nogil:
     ctypedef unsigned int socklen_t
-    struct sockaddr:
-        pass
     struct iovec:
         void *iov_base
         size_t iov_len
@@ -29,8 +27,7 @@ cdef extern from "sys/socket.h" nogil:
         size_t cmsg_len
         int cmsg_level
         int cmsg_type
-    ssize_t recvmsg(int fd, msghdr *message, int flags)
-    ssize_t sendto(int fd, const void *data, size_t size, int flags, const sockaddr *address, socklen_t length)
+    ssize_t sendmsg(int fd, const msghdr *message, int flags)
     int MSG_DONTWAIT
     int MSG_TRUNC
     int AF_INET
@@ -187,15 +184,36 @@ cdef class Endpoint:
         self.refused += failed
         return failed
 
-    def send_one(self, bytes reply, bytes client):
-        """Send one reply that got ready later; False if the kernel would not take it."""
-        cdef int length = 16 if len(client) and client[0] == AF_INET else CLIENT_SIZE
-        cdef const unsigned char *data = reply
-        cdef const unsigned char *address = client
+    def source(self, int i):
+        """Where packet `i` was sent to, for `send_one`; b"" unless replies have to leave from there. Before `send`."""
+        cdef msghdr answer
+        if i < 0 or i >= self.capacity:
+            raise ValueError("no such place in the batch")
+        if not self.packet_info:
+            return b""
+        self._answer_from(&self.incoming[i].msg_hdr, &answer)
+        if answer.msg_control == NULL or answer.msg_controllen > CONTROL_SIZE:
+            return b""
+        return (<unsigned char *>answer.msg_control)[:answer.msg_controllen]
+
+    def send_one(self, bytes reply, bytes client, bytes source=b""):
+        """Send one reply that got ready later; False if the kernel would not take it. `source` as given for its query."""
+        cdef msghdr message
+        cdef iovec vector
         cdef ssize_t done
         if len(client) != CLIENT_SIZE:
             raise ValueError("client is not a socket address of a batch")
-        done = sendto(self.fd, data, len(reply), MSG_DONTWAIT, <const sockaddr *>address, length)
+        memset(&message, 0, sizeof(msghdr))
+        vector.iov_base = <unsigned char *>reply
+        vector.iov_len = len(reply)
+        message.msg_iov = &vector
+        message.msg_iovlen = 1
+        message.msg_name = <unsigned char *>client
+        message.msg_namelen = 16 if client[0] == AF_INET else CLIENT_SIZE
+        if source:
+            message.msg_control = <unsigned char *>source
+            message.msg_controllen = len(source)
+        done = sendmsg(self.fd, &message, MSG_DONTWAIT)
         if done < 0:
             self.refused += 1
         return done >= 0

@@ -72,10 +72,14 @@ class Endpoint:
         self.refused += failed
         return failed
 
-    def send_one(self, reply: bytes, client: bytes) -> bool:
-        """Send one reply that got ready later; False if the kernel would not take it."""
+    def source(self, i: int) -> list[tuple[int, int, bytes]]:
+        """Where packet `i` was sent to, for `send_one`. Before `send`."""
+        return self._from[i][1]
+
+    def send_one(self, reply: bytes, client: bytes, source: list[tuple[int, int, bytes]] | None = None) -> bool:
+        """Send one reply that got ready later; False if the kernel would not take it. `source` as given for its query."""
         try:
-            self._socket.sendto(reply, socket.MSG_DONTWAIT, _cooked(client))
+            self._socket.sendmsg([reply], source or [], socket.MSG_DONTWAIT, _cooked(client))
         except OSError:
             self.refused += 1
             return False

@@ -23,7 +23,7 @@ import sys
 import time
 from collections.abc import Coroutine
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import msgspec
 import structlog
@@ -67,6 +67,14 @@ TICK = 0.25
 ORPHAN_PATIENCE = 10.0
 """Seconds a worker answers without its control process, so that one that is restarted finds clients unharmed.
 Not longer: nobody tells an orphan about new zone data."""
+
+
+class _Packet(NamedTuple):
+    """Where a reply over UDP has to go, and where from, as the endpoint knows it."""
+
+    endpoint: Endpoint
+    client: bytes
+    source: object
 
 
 class Worker:
@@ -178,18 +186,20 @@ class Worker:
         index = verdicts.find(SLOW, 0, count)
         while index >= 0:
             client = batch.client(index)
-            query = Query(batch.query(index), client_address(client), Transport.UDP, (endpoint, client))
+            origin = _Packet(endpoint, client, endpoint.source(index))
+            query = Query(batch.query(index), client_address(client), Transport.UDP, origin)
             self._pipeline.offer(query, self._deliver_packet)
             index = verdicts.find(SLOW, index + 1, count)
 
     def _deliver_packet(self, query: Query, outcome: Outcome) -> None:
         if not isinstance(outcome, Reply):
             return
-        endpoint, client = cast(tuple[Endpoint, bytes], query.origin)
+        packet = cast(_Packet, query.origin)
         now = int(time.time())
         self._remember(query, outcome, now)
-        if reply := self._finish(query.wire, client, now, outcome, stream=False):
-            endpoint.send_one(reply, client)
+        reply = self._finish(query.wire, packet.client, now, outcome, stream=False)
+        if reply and not packet.endpoint.send_one(reply, packet.client, packet.source):
+            self._counters[C_SEND_FAILED] += 1
 
     def _offer_stream(self, query: Query) -> bool:
         return self._pipeline.offer(query, self._deliver_stream)
