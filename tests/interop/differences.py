@@ -15,6 +15,7 @@ import dns.name
 import dns.rcode
 import dns.rdata
 from dns.rdatatype import ANY, CNAME, DNAME, HTTPS, NS, NSEC, NSEC3, RRSIG, SOA, SVCB
+
 from tests.interop.questions import Meaning, Question, Records
 
 TABLE = Path(__file__).parents[2] / "docs" / "design" / "differences.md"

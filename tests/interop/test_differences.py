@@ -13,6 +13,7 @@ import dns.name
 import dns.rdatatype
 import dns.zone
 import pytest
+
 from tests.interop import differences
 from tests.interop.questions import Question, Records, meaning, questions
 from tests.peers import bind, knot, nsd, pippin

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import dns.flags
 import pytest
+
 from tests.peers import bind, knot, nsd, unbound
 from tests.peers.server import HOST, Zone, program
 from tests.peers.signing import sign

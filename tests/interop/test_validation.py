@@ -11,6 +11,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.zone
 import pytest
+
 from tests.interop.questions import questions
 from tests.peers import pippin, unbound
 from tests.peers.server import HOST, Server, Zone, program
