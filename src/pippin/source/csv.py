@@ -10,14 +10,18 @@ IPv4 address makes an A record, an IPv6 address an AAAA record, anything else a 
 `name,type,ttl,content` takes every type, its content as in a master file; an empty TTL, like that of the short
 form, is the SOA minimum. All names are absolute, with or without the last dot. A field may be quoted as spreadsheets
 do it (RFC 4180); blank lines and lines that begin with `#` count for nothing.
+
+Rows become lines of a master file, for the scanner to read, and its errors are put back into the CSV. What is wrong
+with records among each other is for the compiler to find, but CNAME loops, which only a CSV is refused for.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import dns.exception
 import dns.name
 
 from pippin.engine.generate import shown
@@ -31,10 +35,12 @@ from pippin.zone.problem import Problem
 ROOT = b"\0"
 FALLBACK_TTL = 3600
 """For the rows under an SOA row that is wrong: the zone is refused, but their own errors are still looked for."""
+BATCH = 10_000
+"""Rows handed to the scanner in one piece."""
 
-_NOT_IN_NAMES = re.compile(r'(?<!\\)[\s;()"]')
 _SHORT_ROW = re.compile(r'([^\s;,()"\\$#][^\s;,()"\\]*),([^\s;,()"\\]+)\r?')
 """The rows that nearly every file is made of. `_fields` finds the same in them, and takes longer."""
+_NOT_IN_NAMES = re.compile(r'(?<!\\)[\s;()"]')
 _LOOKS_LIKE_IPV4 = re.compile(r"[0-9./]+")
 _TEXT_TYPES = frozenset({"TXT", "SPF"})
 
@@ -46,14 +52,6 @@ class Field(NamedTuple):
     column: int
 
 
-@dataclass(slots=True)
-class _Aliases:
-    """Who is an alias and who isn't, to find CNAMEs that loop or have company."""
-
-    targets: dict[str, tuple[str, int, int]] = field(default_factory=dict)
-    others: set[str] = field(default_factory=set)
-
-
 def load(path: str, origin: bytes | None = None) -> Loaded:
     """Read a CSV zone. With `origin`, its first row must be of that zone."""
     try:
@@ -61,13 +59,12 @@ def load(path: str, origin: bytes | None = None) -> Loaded:
     except OSError as error:
         problem = Problem(path, 0, 0, reason(error))
         return Loaded(origin or b"", b"", (path,), (), (problem,), is_master_file=False)
-    host = MasterFile(path, dependency)
-    reader = _Reader(path, Scanner(host, ROOT))
+    reader = _Reader(path, Scanner(MasterFile(path, dependency), ROOT))
     reader.read(text)
     problems = reader.problems + problems_of(reader.scanner, [path])
     problems.sort(key=lambda problem: (problem.line == 0, problem.line, problem.column))
     records = reader.scanner.take()
-    zone = record_at(records, 0).owner.lower() if reader.has_soa else origin or b""
+    zone = record_at(records, 0).owner.lower() if reader.has_soa else origin or reader.zone_as_written()
     if origin is not None and zone != origin:
         name, given = (dns.name.from_wire(wire, 0)[0] for wire in (zone, origin))
         problems.append(
@@ -77,52 +74,51 @@ def load(path: str, origin: bytes | None = None) -> Loaded:
 
 
 class _Reader:
-    """Turns rows into lines of a master file, for the scanner to read, and puts its errors back into the CSV."""
+    """One pass over the rows."""
 
     def __init__(self, path: str, scanner: Scanner) -> None:
         self.path = path
         self.scanner = scanner
-        self.has_soa = False
         self.problems: list[Problem] = []
+        self.has_soa = False
+        self._zone = ""
         self._errors = scanner.errors()
-        self._aliases = _Aliases()
-        self._zone_text = ""
+        self._batch: list[str] = []
+        self._batch_line = 1
+        self._aliases: dict[str, tuple[str, int, int]] = {}
 
     def read(self, text: bytes) -> None:
-        first = True
         lines = text.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape").split("\n")
-        for number, line in enumerate(lines, 1):
-            if short := _SHORT_ROW.fullmatch(line) if not first else None:
-                fields = [Field(short[1], 1), Field(short[2], short.start(2) + 1)]
-            else:
-                row = line.rstrip()
-                if not row or row.lstrip().startswith("#"):
-                    continue
-                fields = self._fields(number, row)
-            if first:
-                first = False
-                self._soa_row(number, fields)
-            elif fields:
-                self._row(number, fields)
-        if first:
+        first = next((i for i, line in enumerate(lines) if not _is_empty(line)), None)
+        if first is None:
             self._wrong(
                 0,
                 0,
                 "the file is empty; its first row is zone,mname rname serial refresh retry expire minimum",
             )
+            return
+        self._soa_row(first + 1, self._fields(first + 1, lines[first].rstrip()))
+        self._rows(lines, first + 1)
         self._find_loops()
 
-    def _soa_row(self, line: int, fields: list[Field]) -> None:
+    def zone_as_written(self) -> bytes:
+        """The zone of an SOA row that is wrong elsewhere; b"" if it is wrong here."""
+        try:
+            return dns.name.from_text(self._zone, dns.name.root).canonicalize().to_wire() or b""
+        except dns.exception.DNSException:
+            return b""
+
+    def _soa_row(self, line: int, fields: Sequence[Field]) -> None:
         wanted = "the first row is zone,mname rname serial refresh retry expire minimum"
-        self._zone_text = _key(fields[0].text) if fields else ""
         if len(fields) > 2:
             self._wrong(line, fields[2].column, f"the row has {len(fields)} fields; {wanted}")
         elif fields and self._is_name(line, fields[0]):
+            self._zone = fields[0].text
             values = fields[1].text.split()
             if len(values) != 7:
                 self._wrong(line, fields[1].column, f"the SOA has {len(values)} values; {wanted}")
             elif "@" in values[1]:
-                rather = values[1].replace("@", ".")
+                rather = _shown(values[1].replace("@", "."))
                 self._wrong(
                     line, fields[1].column, f"the mailbox is written with a dot for the @; write '{rather}'"
                 )
@@ -131,7 +127,43 @@ class _Reader:
         if not self.has_soa:
             self.scanner.use_default_ttl(FALLBACK_TTL)
 
-    def _row(self, line: int, fields: list[Field]) -> None:
+    def _rows(self, lines: list[str], start: int) -> None:
+        batch = self._batch
+        self._batch_line = start + 1
+        for i in range(start, len(lines)):
+            if short := _SHORT_ROW.fullmatch(lines[i]):
+                name, content = short[1], short[2]
+                kind = _kind_of(content)
+                batch.append(f"{name} IN {kind} {content}")
+                if kind == "CNAME":
+                    self._remember(name, content, i + 1, short.start(2) + 1)
+                if len(batch) < BATCH:
+                    continue
+            elif _is_empty(lines[i]):
+                batch.append("")  # so that the lines of the batch are those of the file
+                continue
+            self._flush()
+            self._batch_line = i + 2
+            if not short:
+                fields = self._fields(i + 1, lines[i].rstrip())
+                if fields:
+                    self._row(i + 1, fields)
+        self._flush()
+
+    def _flush(self) -> None:
+        """Scan the batch. What comes after the name is further to the left in the CSV."""
+        known = len(self._errors)
+        self.scanner.scan("\n".join(self._batch).encode("utf-8", "surrogateescape"), 0, self._batch_line)
+        for i in range(known, len(self._errors)):
+            file, line, column, message = self._errors[i]
+            name, kind, _ = re.split(" IN | ", self._batch[line - self._batch_line], maxsplit=2)
+            if column > len(name):
+                column -= len(f" IN {kind} ") - len(",")
+            self._errors[i] = (file, line, column, message)
+        self._batch.clear()
+
+    def _row(self, line: int, fields: Sequence[Field]) -> None:
+        """A row that is not as plain as most."""
         name, content = fields[0], fields[-1]
         if len(fields) == 3:
             self._wrong(
@@ -143,11 +175,6 @@ class _Reader:
         if not content.text:
             self._wrong(line, content.column, "an address or a target name is missing after the comma")
             return
-        if not self._in_zone(name.text):
-            message = (
-                f"'{_shown(name.text)}' is outside the zone; its names end in '{_shown(self._zone_text)}'"
-            )
-            self._wrong(line, name.column, message)
         if len(fields) == 4:
             kind, ttl = fields[1].text.upper(), fields[2].text
             if not self._is_word(line, fields[1], "type") or not self._is_word(line, fields[2], "TTL"):
@@ -159,27 +186,24 @@ class _Reader:
                     f"'{_shown(ttl)}' is not a TTL; it is a number of seconds, or empty",
                 )
                 return
-            written = self._scan(
-                line, name, " ", fields[2], f" IN {kind} ", content, kind_at=fields[1].column
-            )
+            self._scan(line, name, " ", fields[2], " IN ", fields[1], " ", content)
         else:
             kind = _kind_of(content.text)
-            if kind == "CNAME" and not self._is_name(line, content):
+            if kind == "CNAME" and not self._is_word(line, content, "name"):
                 return
-            written = self._scan(line, name, f" IN {kind} ", content)
-        if written:
-            self._remember(line, name, kind, content)
+            self._scan(line, name, f" IN {kind} ", content)
+        if kind == "CNAME":
+            self._remember(name.text, content.text, line, content.column)
 
-    def _scan(self, line: int, *parts: Field | str, kind_at: int = 0) -> bool:
+    def _scan(self, line: int, *parts: Field | str) -> bool:
         """Scan the parts as one record. Its errors move to the columns the parts have in the CSV."""
+        known = len(self._errors)
+        unreported = self.scanner.unreported()
         text = "".join([part.text if isinstance(part, Field) else part for part in parts])
-        known = len(self._errors) + self.scanner.unreported()
         # A name that begins with $ would be a directive.
         self.scanner.scan(
             (("\\" if text[0] == "$" else "") + text).encode("utf-8", "surrogateescape"), 0, line
         )
-        if len(self._errors) + self.scanner.unreported() == known:
-            return True
         places: list[tuple[int, int]] = []
         start = 1
         for part in parts:
@@ -187,53 +211,34 @@ class _Reader:
                 places.append((start, part.column))
                 start += len(part.text)
             else:
-                if kind_at and part != " ":
-                    places.append((start + len(" IN "), kind_at))
                 start += len(part)
         for i in range(known, len(self._errors)):
             file, at, column, message = self._errors[i]
             begin, place = max((p for p in places if p[0] <= column), default=places[0])
             self._errors[i] = (file, at, place + max(0, column - begin), message)
-        return False
+        return len(self._errors) == known and self.scanner.unreported() == unreported
 
-    def _remember(self, line: int, name: Field, kind: str, content: Field) -> None:
-        """Note what a CNAME must not have beside it."""
-        owner = _key(name.text)
-        aliases = self._aliases
-        clash = None
-        if kind == "CNAME":
-            target = _key(content.text)
-            if owner in aliases.others or (owner == self._zone_text):
-                clash = "has a CNAME beside other data"
-            elif aliases.targets.setdefault(owner, (target, line, content.column))[0] != target:
-                clash = "has a second CNAME"
-        elif kind not in ("RRSIG", "NSEC"):
-            aliases.others.add(owner)
-            if owner in aliases.targets:
-                clash = "has a CNAME beside other data"
-        if clash:
-            message = f"'{_shown(name.text)}' {clash}; a name with a CNAME has nothing else (RFC 1034 section 3.6.2)"
-            self._wrong(line, name.column, message)
+    def _remember(self, name: str, target: str, line: int, column: int) -> None:
+        self._aliases.setdefault(_key(name), (_key(target), line, column))
 
     def _find_loops(self) -> None:
         """Each CNAME chain that comes back to where it was is an error, at the first of its rows."""
-        targets = self._aliases.targets
+        aliases = self._aliases
         done: set[str] = set()
-        for start in targets:
+        for start in aliases:
             chain: dict[str, None] = {}
             name = start
-            while name in targets and name not in done and name not in chain:
+            while name in aliases and name not in done and name not in chain:
                 chain[name] = None
-                name = targets[name][0]
+                name = aliases[name][0]
             if name in chain:
                 loop = list(chain)
                 loop = loop[loop.index(name) :]
-                first = min(range(len(loop)), key=lambda i: targets[loop[i]][1])
+                first = min(range(len(loop)), key=lambda i: aliases[loop[i]][1])
                 loop = loop[first:] + loop[: first + 1]
-                _, line, column = targets[loop[0]]
-                way = " -> ".join(loop if len(loop) <= 9 else [*loop[:8], "..."])
-                message = f"CNAME loop: {_shown(way)}; the chain must end at a name with an address"
-                self._wrong(line, column, message)
+                _, line, column = aliases[loop[0]]
+                way = " -> ".join(_shown(name) for name in (loop if len(loop) <= 9 else [*loop[:8], "..."]))
+                self._wrong(line, column, f"CNAME loop: {way}; the chain must end at a name with an address")
             done.update(chain)
 
     def _fields(self, line: int, row: str) -> list[Field]:
@@ -241,13 +246,10 @@ class _Reader:
         fields: list[Field] = []
         at = 0
         while at <= len(row):
-            end = _field_end(row, at)
-            if len(fields) == 3:
-                end = len(row)
+            end = len(row) if len(fields) == 3 else _field_end(row, at)
             text = row[at:end]
             column = at + len(text) - len(text.lstrip()) + 1
-            text = text.strip()
-            fields.append(Field(text, column))
+            fields.append(Field(text.strip(), column))
             at = end + 1
         while len(fields) > 2 and not fields[-1].text.strip(","):
             fields.pop()  # spreadsheets fill short rows up with commas
@@ -257,8 +259,8 @@ class _Reader:
             )
             self._wrong(line, fields[0].column, message)
             return []
-        keep = len(fields) == 4 and fields[1].text.strip('"').upper() in _TEXT_TYPES
-        return [_unquoted(part, keep and i == 3) for i, part in enumerate(fields)]
+        is_text = len(fields) == 4 and fields[1].text.strip('"').upper() in _TEXT_TYPES
+        return [_unquoted(part, is_text and i == 3) for i, part in enumerate(fields)]
 
     def _is_name(self, line: int, name: Field) -> bool:
         if not name.text:
@@ -275,19 +277,14 @@ class _Reader:
             self._wrong(line, word.column + bad.start(), message)
         return bad is None
 
-    def _in_zone(self, name: str) -> bool:
-        # Names with escapes are left to the compiler, which compares them as wire.
-        key = _key(name)
-        return (
-            "\\" in key
-            or key == self._zone_text
-            or key.endswith("." + self._zone_text)
-            or not self._zone_text
-        )
-
     def _wrong(self, line: int, column: int, message: str) -> None:
         if len(self.problems) < MAX_ERRORS:
             self.problems.append(Problem(self.path, line, column, message))
+
+
+def _is_empty(line: str) -> bool:
+    text = line.lstrip()
+    return not text or text[0] == "#"
 
 
 def _field_end(row: str, at: int) -> int:
