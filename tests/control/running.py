@@ -28,7 +28,7 @@ $TTL 60
 @ NS ns1
 ns1 A 192.0.2.1
 www A {address}
-alias.{origin}. CNAME other.example.
+alias CNAME www.elsewhere.test.
 """
 
 

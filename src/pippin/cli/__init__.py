@@ -12,4 +12,4 @@ from __future__ import annotations
 def main() -> None:
     from pippin.cli.app import app
 
-    app()
+    app(prog_name="pippin")

@@ -21,7 +21,7 @@ CONFIGURATIONS = (Path("pippin.toml"), Path("/etc/pippin/pippin.toml"))
 Files = Annotated[
     Optional[list[str]],  # noqa: UP045 - typer reads this at run time
     typer.Argument(
-        metavar="[ORIGIN=]FILE…", help="Zone files, CSV files, or folders of them.", show_default=False
+        metavar="[ORIGIN=]FILE", help="Zone files, CSV files, or folders of them.", show_default=False
     ),
 ]
 Config = Annotated[

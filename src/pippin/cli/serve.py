@@ -31,13 +31,13 @@ def serve(
         Optional[list[str]],  # noqa: UP045
         typer.Option(
             metavar="ADDR:PORT",
-            help="Where to answer, UDP and TCP; can be given several times.  [default: 127.0.0.1:5300 and [::1]:5300]",
+            help="Where to answer, UDP and TCP; can be given several times. Default: 127.0.0.1:5300 and \\[::1]:5300.",
             show_default=False,
         ),
     ] = None,
     workers: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(min=1, max=1024, help="Worker processes.  [default: one a core]", show_default=False),
+        typer.Option(min=1, max=1024, help="Worker processes. Default: one a core.", show_default=False),
     ] = None,
     state: Annotated[
         Optional[Path],  # noqa: UP045

@@ -41,7 +41,13 @@ def export(
             for problem in prepared.problems:
                 typer.echo(str(problem), err=True)
             raise typer.Exit(FAILED)
-        for owner, ttl, rdata in Zone(prepared.image).records():
+        zone = Zone(prepared.image)
+        apex = zone.node(zone.origin)
+        if apex is None or apex.get(dns.rdatatype.NS) is None:
+            typer.echo(
+                f"pippin: {name} has no NS records; as a master file it needs some before it loads", err=True
+            )
+        for owner, ttl, rdata in zone.records():
             kind = dns.rdatatype.to_text(rdata.rdtype)
             typer.echo(f"{owner.to_text()}\t{ttl}\tIN\t{kind}\t{rdata.to_text(chunksize=0)}")
         return

@@ -1,0 +1,167 @@
+"""The command line: messages, exit codes, and what is written loads again."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.control.running import running, write_zone
+
+SIGNED_KIND = """$TTL 300
+@ SOA ns1 host\\.master 7 7200 3600 1209600 300
+@ NS ns1
+ns1 A 192.0.2.1
+ns1 AAAA 2001:db8::1
+*.wild 60 TXT "a \\"quoted\\" string" "and \\009 control"
+sub NS ns.other.example.
+sub DS 12345 13 2 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
+odd\\.name A 192.0.2.2
+unknown TYPE65280 \\# 3 abcdef
+svc HTTPS 1 . alpn=h2 ipv4hint=192.0.2.3
+mail MX 10 ns1
+"""
+
+
+def pippin(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pippin", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_version_says_which_engine(tmp_path: Path) -> None:
+    done = pippin("--version", cwd=tmp_path)
+    assert done.returncode == 0
+    assert done.stdout.startswith("pippin 0.")
+    assert "compiled engine, " in done.stdout
+
+
+def test_commands_are_listed(tmp_path: Path) -> None:
+    done = pippin("--help", cwd=tmp_path)
+    assert done.returncode == 0
+    for command in ("serve", "check", "reload", "status", "zone"):
+        assert command in done.stdout
+
+
+def test_check_passes_good_zones(tmp_path: Path) -> None:
+    write_zone(tmp_path / "example.zone")
+    done = pippin("check", "example.zone", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "example.zone: zone example, 5 records, ok\n")
+
+
+def test_check_tells_everything_at_once(tmp_path: Path) -> None:
+    zone = write_zone(tmp_path / "example.zone")
+    zone.write_text(zone.read_text() + "a A 999.1.2.3\nwww CNAME ns1\nb.example.org. A 192.0.2.3\n")
+    write_zone(tmp_path / "good.zone", "good")
+    write_zone(tmp_path / "again.zone", "good")
+    done = pippin("check", "example.zone", "good.zone", "again.zone", "nope.zone", cwd=tmp_path)
+    assert done.returncode == 1
+    lines = done.stdout.splitlines()
+    assert [line.partition(": ")[0] for line in lines] == [
+        "example.zone:8:5",
+        "example.zone:9:1",
+        "example.zone:10:1",
+        "good.zone",
+        "again.zone",
+        "nope.zone",
+    ]
+    assert "zone good is in good.zone already" in done.stdout
+
+
+def test_warnings_alone_are_no_failure(tmp_path: Path) -> None:
+    (tmp_path / "apple.csv").write_text("apple.tree,a.tree b.tree 1 2 3 4 5\nwww.apple.tree,192.0.2.1\n")
+    done = pippin("check", "apple.csv", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "apple.csv:1:1: warning: the apex apple.tree. has no NS records" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["check"], "nothing to serve: name zone files, or a configuration with -c"),
+        (["serve"], "nothing to serve: name zone files, or a configuration with -c"),
+        (["serve", "x.zone", "--listen", "localhost:53"], "'localhost:53' is no address to listen on"),
+        (["serve", "x.zone", "--workers", "0"], "should be greater than or equal to 1"),
+        (["zone", "export", "a..b", "x.zone"], "'a..b' is no domain name"),
+        (["dance"], "No such command 'dance'"),
+    ],
+)
+def test_wrong_command_lines_exit_with_2(tmp_path: Path, arguments: list[str], message: str) -> None:
+    done = pippin(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in " ".join(done.stderr.replace("│", " ").split())
+
+
+def test_wrong_configuration_fails_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "pippin.toml").write_text("\nworkerz = 1\n")
+    for command in ("check", "serve"):
+        done = pippin(command, cwd=tmp_path)
+        assert done.returncode == 1
+        assert done.stderr == "pippin: pippin.toml:2: unknown key 'workerz', did you mean 'workers'?\n"
+
+
+def test_export_loads_again_to_the_same_zone(tmp_path: Path) -> None:
+    (tmp_path / "example.zone").write_text("$ORIGIN example.\n" + SIGNED_KIND)
+    first = pippin("zone", "export", "Example", "example.zone", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    owners = [line.split("\t")[0] for line in first.stdout.splitlines()]
+    assert owners[0] == "example."
+    assert owners.index("mail.example.") < owners.index("ns1.example.") < owners.index("*.wild.example.")
+    (tmp_path / "again.zone").write_text(first.stdout)
+    second = pippin("zone", "export", "example.", "again.zone", cwd=tmp_path)
+    assert second.stdout == first.stdout
+
+
+def test_export_of_what_is_not_there_says_what_is(tmp_path: Path) -> None:
+    write_zone(tmp_path / "example.zone")
+    done = pippin("zone", "export", "other", "example.zone", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == "pippin: no zone other there; found: example\n"
+
+
+def test_export_warns_of_zones_that_a_master_file_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "apple.csv").write_text("apple.tree,a.tree b.tree 1 2 3 4 5\nwww.apple.tree,192.0.2.1\n")
+    done = pippin("zone", "export", "apple.tree", "apple.csv", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "www.apple.tree.\t5\tIN\tA\t192.0.2.1" in done.stdout or "www.apple.tree." in done.stdout
+    assert "has no NS records" in done.stderr
+
+
+def test_commands_for_a_running_server(tmp_path: Path) -> None:
+    zone = write_zone(tmp_path / "example.zone")
+    with running(tmp_path, "example.zone", workers=2) as server:
+        control = ["--control", str(server.control)]
+        status = pippin("status", *control, cwd=tmp_path)
+        assert "1 zones, 5 records" in status.stdout
+        assert status.stdout.count("answering") == 2
+        assert json.loads(pippin("status", "--json", *control, cwd=tmp_path).stdout)["zones"] == 1
+        zones = pippin("zone", "list", *control, cwd=tmp_path)
+        assert zones.stdout.splitlines()[1].split() == ["example", "example.zone", "1", "5", "ok"]
+        (listed,) = json.loads(pippin("zone", "list", "--json", *control, cwd=tmp_path).stdout)
+        assert listed["zone"] == "example"
+        again = pippin("reload", "example", *control, cwd=tmp_path)
+        assert (again.returncode, again.stdout) == (0, "example: serial 1, 5 records\n")
+        zone.write_text("nonsense\n")
+        broken = pippin("reload", "example", *control, cwd=tmp_path)
+        assert broken.returncode == 1
+        assert "example: rejected, the old zone stays" in broken.stdout
+        assert pippin("reload", "other", *control, cwd=tmp_path).returncode == 1
+
+
+def test_commands_without_a_server_say_so(tmp_path: Path) -> None:
+    for command in (["status"], ["reload"], ["zone", "list"]):
+        done = pippin(*command, "--control", "nowhere.sock", cwd=tmp_path)
+        assert done.returncode == 1
+        assert "nowhere.sock: no running pippin answers there" in done.stderr
+
+
+def test_start_lines_say_what_a_new_user_needs(tmp_path: Path) -> None:
+    write_zone(tmp_path / "example.zone")
+    with running(tmp_path, "example.zone") as server:
+        output = server.output
+        assert " engine, 1 worker, ready after " in output
+        assert f"answering on  127.0.0.1:{server.port}  (UDP and TCP)" in output
+        assert "zone  example  5 records  serial 1" in output
+        assert f"try:  dig @127.0.0.1 -p {server.port} example SOA" in output
