@@ -69,26 +69,27 @@ class World:
         return told(reply) if verdict == self.module.HIT else None
 
     def oracle(self, question, zones=None):
+        return told(self.oracle_wire(question, zones))
+
+    def oracle_wire(self, question, zones=None):
         """The oracle's answer, composed and finished like every slow reply."""
         name = dns.name.from_text(question.name)
         rdtype = dns.rdatatype.from_text(question.rdtype)
         result = answer(zones or self.zones, name, rdtype, question.dnssec_ok)
         reply = compose(name.to_wire(), rdtype, result)
-        return told(
-            self.responder.finish(
-                self.query(question),
-                CLIENT,
-                NOW,
-                True,
-                reply.body,
-                reply.answers,
-                reply.authorities,
-                reply.additionals,
-                reply.rcode,
-                reply.authoritative,
-                reply.glue_required,
-                reply.ede,
-            )
+        return self.responder.finish(
+            self.query(question),
+            CLIENT,
+            NOW,
+            True,
+            reply.body,
+            reply.answers,
+            reply.authorities,
+            reply.additionals,
+            reply.rcode,
+            reply.authoritative,
+            reply.glue_required,
+            reply.ede,
         )
 
 

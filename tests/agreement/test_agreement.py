@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import os
 
+import dns.message
+import dns.name
+import dns.rdatatype
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from pippin.zone.answer import Zones
 from tests.agreement.harness import World, show
+from tests.agreement.proofs import Unproved, validate
 from tests.agreement.signing import Nsec, Nsec3, sign
 from tests.agreement.worlds import questions, worlds
 from tests.zone.standin import DictZone
@@ -56,3 +60,22 @@ def test_signed_zones(data):
     texts = data.draw(worlds())
     texts = {origin: sign(text, origin, data.draw(signatures)) for origin, text in texts.items()}
     agree(texts, data.draw(questions(texts)))
+
+
+@many_worlds
+@given(st.data())
+def test_signed_replies_prove_what_they_say(data):
+    texts = data.draw(worlds())
+    texts = {origin: sign(text, origin, data.draw(signatures)) for origin, text in texts.items()}
+    world = World(texts)
+    for question in data.draw(questions(texts, dnssec_ok=st.just(True))):
+        message = dns.message.from_wire(world.oracle_wire(question), one_rr_per_rrset=True)
+        try:
+            validate(
+                message,
+                dns.name.from_text(question.name),
+                dns.rdatatype.from_text(question.rdtype),
+                world.zones,
+            )
+        except Unproved as unproved:
+            raise AssertionError(f"{unproved}\n{message}{show(texts, question, None, None)}") from unproved

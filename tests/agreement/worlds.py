@@ -29,6 +29,7 @@ QTYPES = [
     "RRSIG", "NSEC", "DNSKEY", "NSEC3", "NSEC3PARAM", "HTTPS", "ANY", "TYPE65280",
 ]  # fmt: skip
 SIMPLE = ["A", "AAAA", "MX", "TXT", "SRV", "HTTPS", "PTR", "TYPE65280"]
+EITHER = st.booleans()
 DS_RDATA = "1 8 1 0101010101010101010101010101010101010101"
 
 
@@ -152,7 +153,7 @@ def is_below(name, origin):
 
 
 @st.composite
-def questions(draw, world, most=40):
+def questions(draw, world, dnssec_ok=EITHER, most=40):
     """Questions about names that exist, that are near one, or that have to do with none."""
     owners = sorted({line.split()[0] for text in world.values() for line in text.splitlines()})
     near = st.builds(
@@ -161,7 +162,7 @@ def questions(draw, world, most=40):
         st.sampled_from([(), ("x",), ("x", "y"), ("*",), ("a",), ("b", "a")]),
         st.integers(0, 2),
     )
-    one = st.builds(Question, near, st.sampled_from(QTYPES), st.booleans())
+    one = st.builds(Question, near, st.sampled_from(QTYPES), dnssec_ok)
     return draw(st.lists(one, min_size=20, max_size=most, unique=True))
 
 
