@@ -1157,8 +1157,9 @@ class Compiler:
                 self.authorities += self._put_rrset(start, length, cut, T_DS, True)
             elif self.zone_flags & NSEC_ZONE and self.node_has[cut] & HAS_NSEC:
                 self.authorities += self._put_rrset(start, length, cut, T_NSEC, True)
-            else:
+            elif self.zone_flags & NSEC_ZONE:
                 self.block_flags |= BLOCK_SLOW
+            # In an NSEC3 zone the proof has another owner; `path.py` puts it between the NS records and the glue.
         # In-domain glue first: it is what the resolver cannot do without.
         for round_ in range(2):
             record = self._first_of(cut, T_NS)

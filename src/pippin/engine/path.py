@@ -12,6 +12,7 @@ It knows nothing of sockets, files, time or policy; the caller passes the time, 
 from __future__ import annotations
 
 from array import array
+from hashlib import sha1
 
 try:
     import cython
@@ -78,6 +79,12 @@ IS_WILDCARD = cython.declare(cython.int, layout.IS_WILDCARD)
 OWN = cython.declare(cython.int, layout.OWN)
 DEFAULT_TYPE = cython.declare(cython.int, layout.DEFAULT_TYPE)
 SIGNED_ZONE = cython.declare(cython.int, layout.SIGNED)
+NSEC3_ZONE = cython.declare(cython.int, layout.NSEC3)
+H_PROOF_TABLE = cython.declare(cython.Py_ssize_t, layout.H_PROOF_TABLE)
+H_PROOF_COUNT = cython.declare(cython.Py_ssize_t, layout.H_PROOF_COUNT)
+H_NSEC3_ITERATIONS = cython.declare(cython.Py_ssize_t, layout.H_NSEC3_ITERATIONS)
+H_NSEC3_SALT_LENGTH = cython.declare(cython.Py_ssize_t, layout.H_NSEC3_SALT_LENGTH)
+H_NSEC3_SALT = cython.declare(cython.Py_ssize_t, layout.H_NSEC3_SALT)
 HEADER_SIZE = cython.declare(cython.Py_ssize_t, layout.HEADER_SIZE)
 
 c_ANSWERS = cython.declare(cython.Py_ssize_t, C_ANSWERS)
@@ -267,6 +274,12 @@ class Responder:
     # another name, while looking for the zone of a CNAME's target
     other_label: cython.int[::1]
     other_hash: cython.ulonglong[::1]
+    # a body put together from parts
+    filled: cython.Py_ssize_t
+    fill_limit: cython.Py_ssize_t
+    sum_answers: cython.int
+    sum_authorities: cython.int
+    sum_additionals: cython.int
     # what `_fit` found
     fit_length: cython.Py_ssize_t
     fit_end: cython.Py_ssize_t
@@ -751,6 +764,7 @@ class Responder:
         parent: cython.Py_ssize_t = -1
         base: cython.Py_ssize_t
         node: cython.Py_ssize_t = 0
+        encloser: cython.Py_ssize_t = 0
         block: cython.Py_ssize_t
         reference: cython.Py_ssize_t
         i: cython.Py_ssize_t = 0
@@ -790,6 +804,7 @@ class Responder:
             return self._slow()
         elif flags & WILDCARD_HERE:
             reference = self.name_length - self._label_at(i)
+            encloser = node
             node = base + self._u32(node + 4)
             wildcard = True
             if self.m[node] & (CUT | DNAME_HERE):
@@ -797,17 +812,19 @@ class Responder:
         else:
             self.counters[c_NXDOMAIN] += 1
             if proofs:
-                return self._slow()
+                return self._deny(row, node, 0, i, NXDOMAIN)
             return self._give_block(self.zone_negative[row], self.zone_origin_length[row], NXDOMAIN)
-        if self.qtype == T_RRSIG or (wildcard and proofs):
+        if self.qtype == T_RRSIG:
             return self._slow()
         if self.qtype == T_DS and self._is_alias(node, row):
             return self._slow()  # it may lead to the apex, where the zone above has to answer
         block = self._entry(node, row)
         if block == 0:
             if proofs:
-                return self._slow()
+                return self._deny(row, encloser, node, i, 0)
             return self._give_block(self.zone_negative[row], self.zone_origin_length[row], 0)
+        if wildcard and proofs:
+            return self._give_expansion(row, block, reference, i)
         return self._give_block(block, reference, -1)
 
     @cython.cfunc
@@ -920,7 +937,369 @@ class Responder:
         self.qtype = 2
         block = self._entry(cut, row)
         self.qtype = qtype
+        if self.dnssec_ok and self.zone_flags[row] & NSEC3_ZONE and not self._owns(cut, row, T_DS):
+            return self._refer_insecurely(cut, row, block)
         return self._give_block(block, self.m[cut + 1] + self.zone_origin_length[row], -1)
+
+    # ---- denial of existence (RFC 4035 section 3.1.3, RFC 5155 section 7.2)
+
+    @cython.cfunc
+    def _deny(
+        self,
+        row: cython.Py_ssize_t,
+        encloser: cython.Py_ssize_t,
+        node: cython.Py_ssize_t,
+        i: cython.Py_ssize_t,
+        rcode: cython.int,
+    ) -> cython.int:
+        """SOA and proofs: NXDOMAIN (`node` 0), NODATA at `node` (`i` 0), or NODATA at the wildcard `node`.
+
+        `i` is the label at which `encloser`, the closest encloser, begins.
+        """
+        base: cython.Py_ssize_t = self.zone_base[row]
+        one: cython.Py_ssize_t = 0
+        two: cython.Py_ssize_t = 0
+        three: cython.Py_ssize_t = 0
+        if self.zone_flags[row] & NSEC3_ZONE:
+            if i == 0:
+                one = self._u32(node + 8)
+            else:
+                one = self._u32(encloser + 8)
+                two = self._covering_hash(row, i - 1)
+                three = self._u32(node + 8) if node else self._u32(encloser + 12)
+                if two == 0 or three == 0:
+                    return self._slow()
+            if one == 0:
+                return self._slow()  # opted out: the proof has to start further up
+        elif i == 0:
+            one = node - base if self._owns(node, row, T_NSEC) else self._predecessor(row)
+        else:
+            one = self._predecessor(row)
+            if node == 0:
+                two = self._u32(encloser + 12)
+            elif self._owns(node, row, T_NSEC):
+                two = node - base
+            else:
+                return self._slow()
+        if one == 0:
+            return self._slow()
+        self._open()
+        if (
+            self._add_block(self.zone_negative_signed[row], self.zone_origin_length[row])
+            and self._add_proof(base + one, row)
+            and (two == 0 or two == one or self._add_proof(base + two, row))
+            and (three == 0 or three == one or three == two or self._add_proof(base + three, row))
+        ):
+            return self._shut(rcode, True)
+        return self._slow()
+
+    @cython.cfunc
+    def _give_expansion(
+        self, row: cython.Py_ssize_t, block: cython.Py_ssize_t, reference: cython.Py_ssize_t, i: cython.Py_ssize_t
+    ) -> cython.int:
+        """A wildcard's answer, and the proof that no name closer than its encloser at label `i` exists."""
+        proof: cython.Py_ssize_t
+        if self.m[block + 11] & (BLOCK_SLOW | CHASE) or self._u16(block + 4) or self._u16(block + 6):
+            return self._slow()
+        if self.zone_flags[row] & NSEC3_ZONE:
+            proof = self._covering_hash(row, i - 1)
+        else:
+            proof = self._predecessor(row)
+        self._open()
+        if (
+            proof
+            and self._add_block(block, reference)
+            and self._add_proof(cython.cast(cython.Py_ssize_t, self.zone_base[row]) + proof, row)
+        ):
+            return self._shut(0, True)
+        return self._slow()
+
+    @cython.cfunc
+    def _refer_insecurely(
+        self, cut: cython.Py_ssize_t, row: cython.Py_ssize_t, block: cython.Py_ssize_t
+    ) -> cython.int:
+        """A referral without DS in an NSEC3 zone: NS, the NSEC3 that matches the cut, glue (RFC 5155 section 7.2.7)."""
+        base: cython.Py_ssize_t = self.zone_base[row]
+        proof: cython.Py_ssize_t = self._u32(cut + 8)
+        reference: cython.Py_ssize_t = self.m[cut + 1] + self.zone_origin_length[row]
+        length: cython.Py_ssize_t = self._u16(block)
+        at: cython.Py_ssize_t = 0
+        left: cython.int = self._u16(block + 4)
+        if proof == 0 or self.m[block + 11] & BLOCK_SLOW:
+            return self._slow()
+        while left > 0:
+            at = self._after_record(block + 12 + at) - block - 12
+            left -= 1
+        self._open()
+        if (
+            self._add_part(block, reference, 0, at)
+            and self._add_proof(base + proof, row)
+            and self._add_part(block, reference, at, length)
+        ):
+            self.sum_authorities += self._u16(block + 4)
+            self.sum_additionals += self._u16(block + 6)
+            return self._shut(0, False)
+        return self._slow()
+
+    @cython.cfunc
+    def _owns(self, node: cython.Py_ssize_t, row: cython.Py_ssize_t, rdtype: cython.int) -> cython.bint:
+        """The node owns records of that type."""
+        signed: cython.bint = self.zone_flags[row] & SIGNED_ZONE != 0
+        stride: cython.Py_ssize_t = 12 if signed else 8
+        at: cython.Py_ssize_t = node + (16 if signed else 8) + self.m[node + 1]
+        stop: cython.Py_ssize_t = at + stride * self._u16(node + 2)
+        while at < stop:
+            if self._u16(at) == rdtype and self._u16(at + 2) & OWN:
+                return True
+            at += stride
+        return False
+
+    @cython.cfunc
+    def _predecessor(self, row: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """The last owner of an NSEC record at or before the query name, relative to the zone's base; 0 if none."""
+        base: cython.Py_ssize_t = self.zone_base[row]
+        table: cython.Py_ssize_t = base + self._u32(base + H_PROOF_TABLE)
+        low: cython.Py_ssize_t = 0
+        high: cython.Py_ssize_t = self._u32(base + H_PROOF_COUNT)
+        middle: cython.Py_ssize_t
+        key: cython.ulonglong = self._canonical_key(row)
+        other: cython.ulonglong
+        before: cython.bint
+        while low < high:
+            middle = (low + high) >> 1
+            other = self._u64_big(table + 12 * middle)
+            if other == key:
+                before = self._stands_after(base + cython.cast(cython.Py_ssize_t, self._u32(table + 12 * middle + 8)), row) >= 0
+            else:
+                before = other < key
+            if before:
+                low = middle + 1
+            else:
+                high = middle
+        if low == 0:
+            return 0
+        return self._u32(table + 12 * (low - 1) + 8)
+
+    @cython.cfunc
+    def _canonical_key(self, row: cython.Py_ssize_t) -> cython.ulonglong:
+        """The first eight bytes of the query name's key below the origin (`find.canonical_key`)."""
+        n: cython.Py_ssize_t = self.labels - self.zone_origin_labels[row]
+        at: cython.Py_ssize_t
+        end: cython.Py_ssize_t = self._label_at(n)
+        got: cython.int = 0
+        key: cython.ulonglong = 0
+        octet: cython.uint
+        while n > 0 and got < 8:
+            n -= 1
+            at = self.label[n] + 1
+            while at < end and got < 8:
+                octet = self.name[at]
+                at += 1
+                if octet <= 1:
+                    key = (key << 8) | 1
+                    got += 1
+                    octet += 1
+                    if got == 8:
+                        break
+                key = (key << 8) | octet
+                got += 1
+            if got < 8:
+                key <<= 8
+                got += 1
+            end = self.label[n]
+        while got < 8:
+            key <<= 8
+            got += 1
+        return key & MASK
+
+    @cython.cfunc
+    def _stands_after(self, node: cython.Py_ssize_t, row: cython.Py_ssize_t) -> cython.int:
+        """Canonical order of the query name against a node of a signed zone: 1 after it, 0 the same, -1 before."""
+        n: cython.Py_ssize_t = self.labels - self.zone_origin_labels[row]
+        k: cython.Py_ssize_t = 0
+        start: cython.Py_ssize_t = node + 16
+        at: cython.Py_ssize_t = start
+        end: cython.Py_ssize_t = start + self.m[node + 1]
+        one: cython.int
+        two: cython.int
+        i: cython.int
+        while at < end and k < 128:
+            self.other_label[k] = cython.cast(cython.int, at - start)
+            k += 1
+            at += 1 + self.m[at]
+        while n > 0 and k > 0:
+            n -= 1
+            k -= 1
+            at = start + self.other_label[k]
+            one = self.name[self.label[n]]
+            two = self.m[at]
+            for i in range(1, min(one, two) + 1):
+                if self.name[self.label[n] + i] != self.m[at + i]:
+                    return 1 if self.name[self.label[n] + i] > self.m[at + i] else -1
+            if one != two:
+                return 1 if one > two else -1
+        if n == k:
+            return 0
+        return 1 if n > k else -1
+
+    @cython.cfunc
+    def _covering_hash(self, row: cython.Py_ssize_t, i: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """The node of the NSEC3 that covers the hash of the name from label `i`, relative to the base; 0 if none.
+
+        0 also if an NSEC3 matches: then the name was thought not to exist by mistake, and the slow path looks again.
+        """
+        base: cython.Py_ssize_t = self.zone_base[row]
+        table: cython.Py_ssize_t = base + self._u32(base + H_PROOF_TABLE)
+        count: cython.Py_ssize_t = self._u32(base + H_PROOF_COUNT)
+        low: cython.Py_ssize_t = 0
+        high: cython.Py_ssize_t = count
+        middle: cython.Py_ssize_t
+        order: cython.int
+        digest: bytes = self._nsec3_hash(row, i)
+        if count == 0:
+            return 0
+        while low < high:
+            middle = (low + high) >> 1
+            order = self._compare_digest(table + 24 * middle, digest)
+            if order == 0:
+                return 0
+            if order < 0:
+                low = middle + 1
+            else:
+                high = middle
+        return self._u32(table + 24 * (low - 1 if low else count - 1) + 20)
+
+    @cython.cfunc
+    def _compare_digest(self, at: cython.Py_ssize_t, digest: bytes) -> cython.int:
+        view: cython.const[cython.uchar][::1] = digest
+        i: cython.int
+        for i in range(20):
+            if self.m[at + i] != view[i]:
+                return -1 if self.m[at + i] < view[i] else 1
+        return 0
+
+    @cython.cfunc
+    def _nsec3_hash(self, row: cython.Py_ssize_t, i: cython.Py_ssize_t) -> object:
+        """SHA-1 of the name from label `i`, iterated and salted as the zone says (RFC 5155 section 5)."""
+        base: cython.Py_ssize_t = self.zone_base[row]
+        iterations: cython.int = self._u16(base + H_NSEC3_ITERATIONS)
+        salt_length: cython.Py_ssize_t = self.m[base + H_NSEC3_SALT_LENGTH]
+        at: cython.Py_ssize_t
+        name = bytes(self.key[self._label_at(i) : self.name_length])
+        if salt_length == 0 and iterations == 0:
+            return sha1(name).digest()
+        at = base + self._u32(base + H_NSEC3_SALT)
+        salt = bytes(self.m[at : at + salt_length])
+        digest = sha1(name + salt).digest()
+        for _ in range(iterations):
+            digest = sha1(digest + salt).digest()
+        return digest
+
+    # ---- replies of several parts
+
+    @cython.cfunc
+    def _open(self) -> cython.void:
+        """Begin a body that is put together from parts."""
+        self.filled = self.out + 12 + self.question_length
+        self.fill_limit = self.filled + self._room_for_body()
+        self.sum_answers = 0
+        self.sum_authorities = 0
+        self.sum_additionals = 0
+
+    @cython.cfunc
+    def _shut(self, rcode: cython.int, authoritative: cython.bint) -> cython.int:
+        """End a body that was put together from parts."""
+        self._close(
+            self.filled - self.out - 12 - self.question_length,
+            rcode, authoritative, False, self.sum_answers, self.sum_authorities, self.sum_additionals,
+        )  # fmt: skip
+        return _HIT
+
+    @cython.cfunc
+    def _add_block(self, block: cython.Py_ssize_t, reference: cython.Py_ssize_t) -> cython.bint:
+        """Add a block as the first part; False if it does not fit."""
+        self.sum_answers += self._u16(block + 2)
+        self.sum_authorities += self._u16(block + 4)
+        self.sum_additionals += self._u16(block + 6)
+        return self._add_part(block, reference, 0, self._u16(block))
+
+    @cython.cfunc
+    def _add_part(
+        self,
+        block: cython.Py_ssize_t,
+        reference: cython.Py_ssize_t,
+        start: cython.Py_ssize_t,
+        stop: cython.Py_ssize_t,
+    ) -> cython.bint:
+        """Add bytes `start` to `stop` of a block's body; False if they do not fit.
+
+        Pointers move as the query name is longer than the reference name. They point into the question or into a
+        first part, so a part added later may stand anywhere.
+        """
+        body: cython.Py_ssize_t = self.filled - start
+        relocations: cython.Py_ssize_t = block + 12 + self._u16(block)
+        delta: cython.Py_ssize_t = self.name_length - reference
+        pointer: cython.Py_ssize_t
+        at: cython.Py_ssize_t
+        i: cython.Py_ssize_t
+        if self.filled + stop - start > self.fill_limit:
+            return False
+        _copy(self.o, self.filled, self.m, block + 12 + start, stop - start)
+        self.filled += stop - start
+        if delta:
+            for i in range(self._u16(block + 8)):
+                at = self._u16(relocations + 2 * i)
+                if start <= at < stop:
+                    pointer = ((self.o[body + at] & 0x3F) << 8 | self.o[body + at + 1]) + delta
+                    self.o[body + at] = cython.cast(cython.uchar, 0xC0 | (pointer >> 8))
+                    self.o[body + at + 1] = cython.cast(cython.uchar, pointer & 255)
+        return True
+
+    @cython.cfunc
+    def _add_proof(self, node: cython.Py_ssize_t, row: cython.Py_ssize_t) -> cython.bint:
+        """Add the NSEC or NSEC3 RRset of a node and its signatures, owner spelled out; False if it does not fit.
+
+        In the block all owners are pointers to the query name. The first is replaced by the labels below the origin
+        and a pointer to the origin in the question, the others by a pointer to that.
+        """
+        qtype: cython.int = self.qtype
+        block: cython.Py_ssize_t
+        length: cython.Py_ssize_t
+        labels: cython.Py_ssize_t = self.m[node + 1]
+        origin: cython.Py_ssize_t = 12 + self.name_length - self.zone_origin_length[row]
+        owner: cython.Py_ssize_t = self.filled - self.out if labels else origin
+        at: cython.Py_ssize_t
+        end: cython.Py_ssize_t
+        self.qtype = T_NSEC3 if self.zone_flags[row] & NSEC3_ZONE else T_NSEC
+        block = self._entry(node, row)
+        self.qtype = qtype
+        if block == 0:
+            return False
+        length = self._u16(block)
+        if length < 12 or self.filled + labels + length > self.fill_limit:
+            return False
+        _copy(self.o, self.filled, self.m, node + 16, labels)
+        at = self.filled + labels
+        self.o[at] = cython.cast(cython.uchar, 0xC0 | (origin >> 8))
+        self.o[at + 1] = cython.cast(cython.uchar, origin & 255)
+        _copy(self.o, at + 2, self.m, block + 14, length - 2)
+        end = at + length
+        at += 12 + ((self.o[at + 10] << 8) | self.o[at + 11])
+        while at + 12 <= end:
+            self.o[at] = cython.cast(cython.uchar, 0xC0 | (owner >> 8))
+            self.o[at + 1] = cython.cast(cython.uchar, owner & 255)
+            at += 12 + ((self.o[at + 10] << 8) | self.o[at + 11])
+        self.filled = end
+        self.sum_authorities += self._u16(block + 2)
+        return True
+
+    @cython.cfunc
+    def _after_record(self, at: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """Where the record at a mapped position ends."""
+        while self.m[at] and self.m[at] < 0xC0:
+            at += 1 + self.m[at]
+        at += 2 if self.m[at] else 1
+        return at + 10 + ((self.m[at + 8] << 8) | self.m[at + 9])
 
     @cython.cfunc
     def _slow(self) -> cython.int:
@@ -1242,12 +1621,13 @@ class Responder:
         slot: cython.ulonglong
         # In these blocks every owner is a pointer or the target written before; the last CNAME is spelled out.
         while left > 0:
+            end = self._after_record(at)
             while self.m[at] and self.m[at] < 0xC0:
                 at += 1 + self.m[at]
             at += 2 if self.m[at] else 1
             if self.m[at] == 0 and self.m[at + 1] == T_CNAME:
                 rdata = at + 10
-            at += 10 + ((self.m[at + 8] << 8) | self.m[at + 9])
+            at = end
             left -= 1
         at = rdata
         while self.m[at] and n < 128:
@@ -1374,6 +1754,15 @@ class Responder:
         return v0 ^ v1 ^ v2 ^ v3
 
     # ---- bytes
+
+    @cython.cfunc
+    @cython.inline
+    def _u64_big(self, at: cython.Py_ssize_t) -> cython.ulonglong:
+        i: cython.Py_ssize_t
+        value: cython.ulonglong = 0
+        for i in range(8):
+            value = (value << 8) | self.m[at + i]
+        return value
 
     @cython.cfunc
     @cython.inline
