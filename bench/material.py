@@ -16,7 +16,7 @@ from bench.peers.peer import ZoneFile, ZoneFolder
 from bench.streams import STREAMS
 from bench.zones import Plan, small_zone_origin, small_zone_text, write_lines
 
-FORMAT = 1
+FORMAT = 2
 SIGNING_SECONDS = 900.0
 SIGNATURES_VALID = "+315360000"  # ten years: a cached zone must not expire
 

@@ -1,7 +1,8 @@
 """Zones to serve: master-file text made from a plan, the same for the same seed.
 
 A `Plan` can name its i-th host, alias, delegation ... without having written the zone, so a query stream is made
-from the plan alone. Labels carry a scrambled counter: unique by construction, spread over the canonical order.
+from the plan alone. Labels carry a scrambled counter: unique by construction, spread over the canonical order, and as
+dense as the numbers of real hosts are (sparse random labels would double the memory of a radix tree).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 WORDS = ("www", "mail", "api", "db", "app", "node", "cdn", "img", "vpn", "dev", "git", "web", "m", "static", "h", "gw")
 DEPARTMENTS = 997
 LINES_PER_WRITE = 20_000
-SCRAMBLE = 2654435761  # odd, hence a bijection on 32 bits (Knuth's multiplicative hash): no two counters collide
+SCRAMBLE = 2654435761  # odd, hence a bijection modulo any power of two: no two counters collide
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +61,14 @@ class Plan:
         return count
 
     def number(self, index: int) -> int:
-        """The scrambled counter in a label: unique for each index below 2**32."""
-        return ((index + self.seed * 7919) * SCRAMBLE) & 0xFFFFFFFF
+        """The scrambled counter in a label: below twice `names`, and another one for each index below `names`."""
+        range_mask = (1 << self.names.bit_length()) - 1
+        return ((index + self.seed * 7919) * SCRAMBLE) & range_mask
 
     def host(self, index: int) -> str:
         """Relative owner name of a host: one, two or three labels."""
         number = self.number(index)
-        label = f"{WORDS[number & 15]}-{number:x}"
+        label = f"{WORDS[number & 15]}-{number}"
         depth = number % 10
         if depth < 6:
             return label
@@ -75,16 +77,16 @@ class Plan:
         return f"{label}.r{number % 7}.d{number % DEPARTMENTS}"
 
     def alias(self, index: int) -> str:
-        return f"alias-{self.number(index):x}"
+        return f"alias-{self.number(index)}"
 
     def mail_domain(self, index: int) -> str:
-        return f"mx-{self.number(index):x}"
+        return f"mx-{self.number(index)}"
 
     def wildcard_parent(self, index: int) -> str:
-        return f"any-{self.number(index):x}"
+        return f"any-{self.number(index)}"
 
     def delegation(self, index: int) -> str:
-        return f"sub-{self.number(index):x}"
+        return f"sub-{self.number(index)}"
 
     def lines(self) -> Iterator[str]:
         """The zone as master-file lines without line ends."""

@@ -36,7 +36,8 @@ class Pippin(Peer):
         zones = self.zones
         sources = [str(self.folder / "zones")] if isinstance(zones, ZoneFolder) else [f"{zones.origin}={zones.path}"]
         listen = ["--listen", f"127.0.0.1:{self.port}", "--workers", str(self.workers)]
-        return [sys.executable, "-m", "pippin", "serve", *sources, *listen, "--state", str(self.folder / "state")]
+        places = ["--state", str(self.folder / "state"), "--control", str(self.folder / "pippin.sock")]
+        return [sys.executable, "-m", "pippin", "serve", *sources, *listen, *places]
 
     def add_zone(self, zone: ZoneFile, server_pid: int) -> None:
         # Written aside and renamed: the server may watch the folder and must not see half a file.

@@ -2,6 +2,7 @@
 
 import dns.message
 import pytest
+
 from bench.check import WrongAnswer, compare, digest
 
 ALIAS = "id 1\nopcode QUERY\nrcode NOERROR\nflags QR AA\n;QUESTION\na.test. IN A\n;ANSWER\n"

@@ -1,6 +1,7 @@
 """dnsperf's output is read rightly, or not at all."""
 
 import pytest
+
 from bench.dnsperf import DnsperfError, Outcome, parse, parse_latencies
 
 STATISTICS = """\

@@ -7,6 +7,7 @@ import dns.name
 import dns.rdatatype
 import dns.zone
 import pytest
+
 from bench.streams import MIXTURE, STREAMS
 from bench.zones import Plan
 

@@ -2,6 +2,7 @@
 
 import dns.zone
 import pytest
+
 from bench.zones import Plan, small_zone_text, write_lines
 
 SMALL = Plan("example.test", 2_000, 2_700, seed=3)
