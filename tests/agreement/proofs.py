@@ -77,7 +77,7 @@ class NsecChain(Chain):
             raise Unproved(f"{name} is not proved absent")
         return max((name.fullcompare(other)[2], other) for other in (found[0], found[1].next))[0]
 
-    def absent_name(self, name):
+    def absent_name(self, name, true_encloser):
         wildcard = dns.name.Name([b"*"]) + name.split(self.encloser(name))[1]
         self.encloser(wildcard)
 
@@ -141,10 +141,10 @@ class Nsec3Chain(Chain):
                 return encloser, cover
         raise Unproved(f"no closest encloser of {name}")
 
-    def absent_name(self, name):
+    def absent_name(self, name, true_encloser):
         encloser, cover = self.encloser(name)
-        if cover.flags & 1 and self.matching(dns.name.Name([b"*"]) + encloser) is not None:
-            return  # the true closest encloser is an empty non-terminal that was opted out: nobody can prove it
+        if cover.flags & 1 and encloser != true_encloser:
+            return  # the closest encloser is an empty non-terminal that was opted out: nobody can prove more
         if self.covering(dns.name.Name([b"*"]) + encloser) is None:
             raise Unproved(f"the wildcard for {name} is not covered")
 
@@ -211,7 +211,7 @@ def validate(message, qname, qtype, zones):
     if dns.rdatatype.SOA in heads:
         chain = chain_of(message, zone.origin)
         if message.rcode() == dns.rcode.NXDOMAIN:
-            chain.absent_name(name)
+            chain.absent_name(name, zone.closest_encloser(name).name)
         elif qtype != dns.rdatatype.DS or name != zone.origin:
             chain.absent_type(name, qtype)
     elif dns.rdatatype.NS in heads and dns.rdatatype.DS not in heads:
