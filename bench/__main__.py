@@ -6,6 +6,7 @@ import argparse
 import datetime
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -118,6 +119,7 @@ def measure(options: argparse.Namespace, console: Console, results_file: Path) -
 def main() -> int:
     """Exit code 0: it ran, whatever the figures are. 2: used wrongly, or dnsperf is missing."""
     options = arguments()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # unwinds, which stops the server
     console = Console(width=None if sys.stdout.isatty() else 160)
     results_file: Path = options.json or ROOT / "build" / "bench.json"
     if options.render:
