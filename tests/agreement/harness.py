@@ -6,6 +6,7 @@ set: the order of its records is free).
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -15,13 +16,14 @@ import dns.name
 import dns.rcode
 import dns.rdatatype
 
-from pippin.engine import path
+from pippin.engine.path import CLIENT_SIZE, HIT, SLOW
 from pippin.query.compose import compose
 from pippin.zone.answer import Zones, answer
 from pippin.zone.zone import Zone
-from tests.zone.images import SEED, compile_text
+from tests.conftest import uncompiled_twin
+from tests.zone.images import SEED, stream_of
 
-CLIENT = bytes(path.CLIENT_SIZE)
+CLIENT = bytes(CLIENT_SIZE)
 NOW = 1_800_000_000
 
 
@@ -36,37 +38,56 @@ class Told:
     additional: list
 
 
-class World:
-    """Zones, compiled and placed in a Responder, and as views for the oracle."""
+def twins(name):
+    """An engine module uncompiled, and compiled where that is installed."""
+    module = importlib.import_module(f"pippin.engine.{name}")
+    return [uncompiled_twin(name), *([module] if module.is_compiled() else [])]
 
-    def __init__(self, texts, module=path):
+
+class World:
+    """Zones, compiled and placed in Responders, and as views for the oracle."""
+
+    def __init__(self, texts):
         self.views = []
         memory = bytearray()
         bases = []
         for origin, text in texts.items():
-            image, findings = compile_text(text, origin)
+            stream = stream_of(text, origin)
+            wire = dns.name.from_text(origin).canonicalize().to_wire()
+            (image, findings), *others = [
+                module.compile_zone(stream, wire, SEED) for module in twins("compile")
+            ]
             assert findings == [], (origin, findings)
+            assert all(other == (image, findings) for other in others), (
+                f"compilers differ over {origin}\n{text}"
+            )
             self.views.append(Zone(image))
             bases.append(len(memory))
             memory += image + bytes(-len(image) % 8)
-        self.module = module
-        self.responder = module.Responder(module.Options(seed=SEED))
-        self.responder.map(bytes(memory))
-        for base in bases:
-            self.responder.place(base)
+        self.responders = []
+        for module in twins("path"):
+            responder = module.Responder(module.Options(seed=SEED))
+            responder.map(bytes(memory))
+            for base in bases:
+                responder.place(base)
+            self.responders.append(responder)
         self.zones = Zones(self.views)
 
     def query(self, question):
-        message = dns.message.make_query(question.name, question.rdtype, want_dnssec=question.dnssec_ok)
+        message = dns.message.make_query(question.name, question.rdtype)
         message.id = 4711
         message.use_edns(0, dns.flags.DO if question.dnssec_ok else 0, 1232)
         return message.to_wire()
 
     def engine(self, question):
-        """The engine's reply, None if it leaves the question to the slow path."""
-        verdict, reply = self.responder.answer_stream(self.query(question), CLIENT, NOW)
-        assert verdict in (self.module.HIT, self.module.SLOW)
-        return told(reply) if verdict == self.module.HIT else None
+        """The engine's reply, None if it leaves the question to the slow path. Twins agree to the byte."""
+        verdicts = [
+            responder.answer_stream(self.query(question), CLIENT, NOW) for responder in self.responders
+        ]
+        verdict, reply = verdicts[0]
+        assert verdict in (HIT, SLOW)
+        assert all(other == (verdict, reply) for other in verdicts), f"twins differ: {question} {verdicts}"
+        return told(reply) if verdict == HIT else None
 
     def oracle(self, question, zones=None):
         return told(self.oracle_wire(question, zones))
@@ -77,7 +98,7 @@ class World:
         rdtype = dns.rdatatype.from_text(question.rdtype)
         result = answer(zones or self.zones, name, rdtype, question.dnssec_ok)
         reply = compose(name.to_wire(), rdtype, result)
-        return self.responder.finish(
+        return self.responders[0].finish(
             self.query(question),
             CLIENT,
             NOW,
