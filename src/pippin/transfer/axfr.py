@@ -23,7 +23,7 @@ import dns.rdataclass
 import dns.rdatatype
 from dns.rdtypes.ANY.SOA import SOA
 
-from pippin.query.pipeline import FORMERR, REFUSED, Outcome, Stream
+from pippin.query.pipeline import FORMERR, Outcome, Stream
 from pippin.query.query import Malformed, Query, Transport
 from pippin.query.reply import Reply
 from pippin.zone.zone import Zone
@@ -33,6 +33,9 @@ MESSAGE_SIZE = 16384
 
 TRANSFERS_AT_ONCE = 16
 """Transfers of one worker that make messages at the same time; more wait for their turn."""
+
+FORBIDDEN = Reply(b"", 0, 0, 0, rcode=dns.rcode.REFUSED, authoritative=False, ede=18)
+"""With EDE "Prohibited" (RFC 8914 section 4.19)."""
 
 NOTAUTH = Reply(b"", 0, 0, 0, rcode=dns.rcode.NOTAUTH, authoritative=False)
 
@@ -61,7 +64,7 @@ class TransferOut:
         if query.type not in (dns.rdatatype.AXFR, dns.rdatatype.IXFR):
             return None
         if query.rdclass != dns.rdataclass.IN or not self._may(query.client[0]):
-            return REFUSED
+            return FORBIDDEN
         if query.type == dns.rdatatype.AXFR and query.transport is Transport.UDP:
             return FORMERR  # RFC 5936 section 4.2: AXFR over UDP is not defined
         zone = self._zone_of(query.name)
