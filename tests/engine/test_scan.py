@@ -532,6 +532,12 @@ def test_errors_are_bounded_and_counted(scan: Scan) -> None:
     assert len(read.records) == 1
 
 
+def test_scanning_stops_at_far_too_many_errors(scan: Scan) -> None:
+    read = scan(HEAD + "a B\n" * 60_000 + "b A 192.0.2.1\n")
+    assert read.unreported == 50_000
+    assert read.records == []
+
+
 def test_parentheses_never_closed_are_bounded(scan: Scan) -> None:
     read = scan(HEAD + "a A (\n" * 100)
     assert 0 < len(read.errors) <= 18

@@ -25,6 +25,8 @@ from pippin.engine import generate, words
 
 MAX_ERRORS = 1000
 """Errors kept for one zone; a zone in the wrong format has one a line. The others are counted."""
+MAX_COUNTED = 50_000
+"""Errors counted after those; then the rest of the text is not looked at. Errors take longer than records."""
 MAX_NESTING = 16
 """Files open inside each other by $INCLUDE."""
 MAX_REWINDS = 16
@@ -204,7 +206,7 @@ class Scanner:
         return self._errors
 
     def unreported(self) -> int:
-        """How many errors were found after the first MAX_ERRORS."""
+        """How many errors were found after the first MAX_ERRORS; at MAX_COUNTED scanning stops."""
         return self._unreported
 
     def zone(self) -> bytes:
@@ -416,6 +418,8 @@ class Scanner:
             self._errors.append((int(self._file), int(line), int(column), message))
         else:
             self._unreported += 1
+            if self._unreported >= MAX_COUNTED:
+                self._position = self._size
         return 0
 
     @cython.cfunc
@@ -976,7 +980,7 @@ class Scanner:
             try:
                 if words.check_class(word):
                     return 0
-                number = words.type_number(word, self._types)
+                number = words.type_number(word, self._types, self._unreported == 0)
                 words.check_data_type(number, word)
             except ValueError as error:
                 raise self._wrong(str(error)) from None
@@ -1388,8 +1392,9 @@ class Scanner:
         """The number of the type that the current token names, any type."""
         number: cython.int = self._known_type()
         if number < 0:
+            word = generate.shown(self._source[self._start : self._end])
             try:
-                number = words.type_number(generate.shown(self._source[self._start : self._end]), self._types)
+                number = words.type_number(word, self._types, self._unreported == 0)
             except ValueError as error:
                 raise self._wrong(str(error)) from None
         return number

@@ -11,7 +11,7 @@ import dns.rdataclass
 import dns.rdatatype
 
 from pippin.engine.generate import shown
-from pippin.engine.scan import Host, Scanner
+from pippin.engine.scan import MAX_COUNTED, Host, Scanner
 from pippin.engine.words import type_table
 from pippin.source.loaded import Dependency, Loaded
 from pippin.source.reading import read_file, reason
@@ -128,8 +128,12 @@ def problems_of(scanner: Scanner, files: list[str]) -> list[Problem]:
     problems = [
         Problem(files[file], line, column, message) for file, line, column, message in scanner.errors()
     ]
-    if scanner.unreported():
-        problems.append(Problem(files[0], 0, 0, f"{scanner.unreported()} more errors are not shown"))
+    unreported = scanner.unreported()
+    if unreported:
+        message = f"{unreported} more errors are not shown"
+        if unreported >= MAX_COUNTED:
+            message += ", and the text after them was not read"
+        problems.append(Problem(files[0], 0, 0, message))
     return problems
 
 
