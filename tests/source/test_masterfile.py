@@ -285,6 +285,14 @@ def test_error(tmp_path: Path, text: str, message: str) -> None:
     assert [str(problem) for problem in loaded.problems] == [f"{tmp_path}/{message}".format(tmp_path)]
 
 
+def test_far_too_many_errors_are_counted_and_bounded(tmp_path: Path) -> None:
+    (tmp_path / "x.zone").write_text("a B\n" * 1001)
+    assert load(str(tmp_path / "x.zone")).problems[-1].message == "1 more errors are not shown"
+    (tmp_path / "x.zone").write_text("a B\n" * 60_000)
+    last = load(str(tmp_path / "x.zone")).problems[-1]
+    assert last.message == "50000 more errors are not shown, and the text after them was not read"
+
+
 def test_missing_include_is_a_dependency_that_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "x.zone").write_text("$INCLUDE none\n")
     assert load(str(tmp_path / "x.zone")).dependencies[1] == Dependency(f"{tmp_path}/none", 0, 0)
