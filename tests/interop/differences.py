@@ -14,7 +14,7 @@ from pathlib import Path
 import dns.name
 import dns.rcode
 import dns.rdata
-from dns.rdatatype import ANY, CNAME, DNAME, HTTPS, NS, NSEC, NSEC3, RRSIG, SOA, SVCB
+from dns.rdatatype import AAAA, ANY, CNAME, DNAME, HTTPS, NS, NSEC, NSEC3, RRSIG, SOA, SVCB, A
 
 from tests.interop.questions import Meaning, Question, Records
 
@@ -115,7 +115,7 @@ def hashed_name_exists(question: Question, ours: Meaning, theirs: Meaning) -> Me
 
 
 def nsec_at_alias(question: Question, ours: Meaning, theirs: Meaning) -> Meaning:
-    if question.rdtype == NSEC and _only(ours.answer, CNAME) and not theirs.answer and theirs.rcode == 0:
+    if question.rdtype == NSEC and _only(ours.answer - theirs.answer, CNAME) and theirs.rcode == 0:
         return ours
     return theirs
 
@@ -157,6 +157,20 @@ def optout_ent_proof(question: Question, ours: Meaning, theirs: Meaning) -> Mean
     return theirs
 
 
+def address_by_wildcard(question: Question, ours: Meaning, theirs: Meaning) -> Meaning:
+    added = theirs.additional - ours.additional
+    if added == _of_type(added, A) | _of_type(added, AAAA) and ours.additional <= theirs.additional:
+        return replace(theirs, additional=ours.additional)
+    return theirs
+
+
+def ent_wildcard_proof(question: Question, ours: Meaning, theirs: Meaning) -> Meaning:
+    missing = ours.authority - theirs.authority
+    if ours.rcode == dns.rcode.NOERROR and not ours.answer and missing <= _of_type(missing, NSEC):
+        return replace(theirs, authority=theirs.authority | missing)
+    return theirs
+
+
 def _only(records: Records, rdtype: int) -> Records:
     return frozenset(record for record in records if record[1] == rdtype)
 
@@ -188,6 +202,8 @@ EXPLANATIONS: dict[str, Explanation] = {
     "svcb-additional": svcb_additional,
     "dname-proof-short": dname_proof_short,
     "wildcard-nsec-asked": wildcard_nsec_asked,
+    "address-by-wildcard": address_by_wildcard,
+    "ent-wildcard-proof": ent_wildcard_proof,
     "wildcard-owner-asked": wildcard_owner_asked,
     "optout-ent-proof": optout_ent_proof,
 }
