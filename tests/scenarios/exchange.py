@@ -415,7 +415,8 @@ def _key(
         text = rdata.to_text()
     else:
         text = rdata.to_text().lower()
-    return f"{name} {ttl} {dns.rdatatype.to_text(dns.rdatatype.RdataType(rdtype))} {text}"
+    chaos = "CH " if rdata is not None and rdata.rdclass == dns.rdataclass.CH else ""
+    return f"{name} {ttl} {chaos}{dns.rdatatype.to_text(dns.rdatatype.RdataType(rdtype))} {text}"
 
 
 def _flags_of(wire: bytes) -> int:

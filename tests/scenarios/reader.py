@@ -171,7 +171,7 @@ class _Reader:
                 name, _, value = rest.partition(" ")
                 if name not in ("id", "version", "allow-transfer"):
                     raise self.error(f"unknown option {name!r}")
-                self.settings[name] = value.strip()
+                self.settings[name] = value.strip().strip('"')
             elif word == "only-pippin":
                 self.only_pippin = rest
             elif word == "case":
@@ -451,8 +451,12 @@ class _Reader:
 
     def _records(self, text: str) -> Iterator[Expected]:
         words = text.split(None, 3)
+        rdclass = "IN"
+        if len(words) > 3 and words[2] == "CH":
+            rdclass = words.pop(2)
+            words = [*words[:2], *words[2].split(None, 1)]
         if len(words) < 3:
-            raise self.error(f"expected OWNER TTL TYPE [RDATA], found {text!r}")
+            raise self.error(f"expected OWNER TTL [CH] TYPE [RDATA], found {text!r}")
         owner, ttl = self._name(words[0]), self._number(words[1])
         rdtype = self._mnemonic(dns.rdatatype.from_text, words[2], "type")
         rest = words[3] if len(words) == 4 else ""
@@ -460,7 +464,7 @@ class _Reader:
             yield Expected(owner, ttl, rdtype, None, self._mnemonic(dns.rdatatype.from_text, rest, "type covered"))
         elif rest:
             try:
-                yield Expected(owner, ttl, rdtype, dns.rdata.from_text("IN", dns.rdatatype.to_text(rdtype), rest))
+                yield Expected(owner, ttl, rdtype, dns.rdata.from_text(rdclass, dns.rdatatype.to_text(rdtype), rest))
             except dns.exception.DNSException as problem:
                 raise self.error(f"{text!r}: {problem}") from None
         elif (owner, rdtype) in self.rrsets:
