@@ -333,6 +333,7 @@ class Compiler:
         n: cython.Py_ssize_t = 0
         i: cython.Py_ssize_t
         j: cython.Py_ssize_t
+        chunk: cython.ulonglong
         if length < 1 or length > 255:
             raise ValueError("a name in the record stream has a wrong length")
         while at < end:
@@ -347,11 +348,15 @@ class Compiler:
         while i > 0:
             i -= 1
             at = start + self.label[i]
-            for j in range(at, end):
-                h = ((h ^ _lower(self.s[j])) * PRIME) & MASK
-            h ^= h >> 29
+            while at < end:
+                chunk = 0
+                for j in range(min(8, end - at)):
+                    chunk |= cython.cast(cython.ulonglong, _lower(self.s[at + j])) << (8 * j)
+                h = ((h ^ chunk) * PRIME) & MASK
+                h ^= h >> 29
+                at += 8
             self.label_hash[i] = h
-            end = at
+            end = start + self.label[i]
         return n
 
     @cython.cfunc

@@ -25,6 +25,7 @@ from pippin.engine.counters import (
     C_ANSWERS, C_BADVERS, C_CACHE_HITS, C_DROPPED, C_FORMERR, C_MALFORMED, C_NOTIMP, C_NXDOMAIN, C_QUERIES, C_REFUSED,
     C_SLOW, C_TRUNCATED, COUNTERS,
 )  # fmt: skip
+from pippin.engine.find import name_hash
 
 HIT = 1  # the reply is ready
 SLOW = 2  # the slow path has to answer
@@ -35,6 +36,7 @@ REPLY_SIZE = 4096  # and no UDP reply is longer (`Options.udp_size` is at most t
 MESSAGE_SIZE = 65535
 CLIENT_SIZE = 28  # a sockaddr_in6; a sockaddr_in uses its first 16 bytes
 NAME_LIMIT = cython.declare(cython.Py_ssize_t, 255)
+NAME_ROOM = 320  # a name, what the cache's key adds, and slack for loads of eight bytes
 
 _HIT = cython.declare(cython.int, HIT)
 _SLOW = cython.declare(cython.int, SLOW)
@@ -56,6 +58,7 @@ NOT_AUTHORITATIVE = cython.declare(cython.int, 20)  # extended DNS error info-co
 
 PRIME = cython.declare(cython.ulonglong, 0x9E3779B97F4A7C15)
 MASK = cython.declare(cython.ulonglong, 0xFFFFFFFFFFFFFFFF)
+ONE = cython.declare(cython.ulonglong, 1)
 
 T_CNAME = cython.declare(cython.int, 5)
 T_DS = cython.declare(cython.int, 43)
@@ -311,7 +314,7 @@ class Responder:
         self.label_hash = array("Q", bytes(8 * 129))
         self.other_label = array("i", bytes(4 * 129))
         self.other_hash = array("Q", bytes(8 * 129))
-        self.key = bytearray(NAME_LIMIT + 8)
+        self.key = bytearray(NAME_ROOM)
         self.name = self.key
 
     # ---- zones
@@ -337,7 +340,7 @@ class Responder:
             if row >= len(self.zone_base):
                 self._grow_rows()
             self.zone_count += 1
-        h = self._hash_origin(origin)
+        h: cython.ulonglong = name_hash(origin, self.seed)
         self.zone_hash[row] = h
         self.zone_base[row] = base
         self.zone_table[row] = base + header.hash_table
@@ -372,23 +375,6 @@ class Responder:
     def origins(self) -> list[bytes]:
         """The origins of all zones served."""
         return list(self.places)
-
-    def _hash_origin(self, origin: bytes) -> int:
-        """The hash of a whole name, as `_read_name` computes it for queries (the definition: `find.name_hash`)."""
-        h: cython.ulonglong = self.seed
-        i: cython.Py_ssize_t
-        end: cython.Py_ssize_t = len(origin) - 1
-        starts = []
-        i = 0
-        while origin[i]:
-            starts.append(i)
-            i += 1 + origin[i]
-        for start in reversed(starts):
-            for octet in origin[start:end]:
-                h = ((h ^ octet) * PRIME) & MASK
-            h ^= h >> 29
-            end = start
-        return h
 
     @cython.cfunc
     def _make_rows(self, n: cython.Py_ssize_t) -> cython.void:
@@ -664,55 +650,55 @@ class Responder:
     def _read_question(self) -> cython.Py_ssize_t:
         """Read name, type and class; the place after them, or -1."""
         at: cython.Py_ssize_t = self.at + 12
-        end: cython.Py_ssize_t = self.end
+        limit: cython.Py_ssize_t = min(self.end - at, NAME_LIMIT)
         k: cython.Py_ssize_t = 0
         n: cython.Py_ssize_t = 0
-        i: cython.Py_ssize_t
-        stop: cython.Py_ssize_t
         length: cython.Py_ssize_t
-        octet: cython.uint
-        h: cython.ulonglong = self.seed
+        # Lower case first, structure after: a length byte that this would change is no length (RFC 1035 3.1).
+        _lower(self.name, self.q, at, limit)
         while True:
-            if at >= end:
+            if k >= limit:
                 return -1
-            length = self.q[at]
+            length = self.name[k]
             if length == 0:
                 break
             # Compression pointers have no place in a question: there is nothing before it to point to.
-            if length > 63 or at + length >= end or k + length > 253:
+            if length > 63 or k + length > 253:
                 return -1
             self.label[n] = cython.cast(cython.int, k)
             n += 1
-            self.name[k] = cython.cast(cython.uchar, length)
-            k += 1
-            at += 1
-            stop = at + length
-            while at < stop:
-                octet = self.q[at]
-                if octet - 65 < 26 and octet >= 65:
-                    octet |= 32
-                self.name[k] = cython.cast(cython.uchar, octet)
-                k += 1
-                at += 1
-        self.name[k] = 0
-        at += 1
-        if at + 4 > end:
-            return -1
+            k += length + 1
         self.name_length = k + 1
         self.labels = n
-        stop = k
-        while n > 0:
-            n -= 1
-            i = self.label[n]
-            for k in range(i, stop):
-                h = ((h ^ self.name[k]) * PRIME) & MASK
-            h ^= h >> 29
-            self.label_hash[n] = h
-            stop = i
+        at += k + 1
+        if at + 4 > self.end:
+            return -1
+        self._hash_labels()
         self.qtype = (self.q[at] << 8) | self.q[at + 1]
         self.qclass = (self.q[at + 2] << 8) | self.q[at + 3]
         self.question_length = self.name_length + 4
         return at + 4
+
+    @cython.cfunc
+    def _hash_labels(self) -> cython.void:
+        """`label_hash` of every suffix of the name (the definition: `find.name_hash`)."""
+        n: cython.Py_ssize_t = self.labels
+        end: cython.Py_ssize_t = self.name_length - 1
+        at: cython.Py_ssize_t
+        h: cython.ulonglong = self.seed
+        chunk: cython.ulonglong
+        while n > 0:
+            n -= 1
+            at = self.label[n]
+            while at < end:
+                chunk = _u64(self.name, at)
+                if end - at < 8:
+                    chunk &= (ONE << (8 * (end - at))) - 1
+                h = ((h ^ chunk) * PRIME) & MASK
+                h ^= h >> 29
+                at += 8
+            self.label_hash[n] = h
+            end = self.label[n]
 
     @cython.cfunc
     def _read_additional(self, at: cython.Py_ssize_t, count: cython.int) -> cython.Py_ssize_t:
@@ -1612,11 +1598,11 @@ class Responder:
         rdata: cython.Py_ssize_t = 0
         n: cython.Py_ssize_t = 0
         i: cython.Py_ssize_t
-        j: cython.Py_ssize_t
         k: cython.Py_ssize_t
         end: cython.Py_ssize_t
         row: cython.Py_ssize_t
         octet: cython.uint
+        chunk: cython.ulonglong
         h: cython.ulonglong = self.seed
         slot: cython.ulonglong
         # In these blocks every owner is a pointer or the target written before; the last CNAME is spelled out.
@@ -1637,12 +1623,17 @@ class Responder:
         end = at
         for i in range(n, -1, -1):
             if i < n:
-                for k in range(rdata + self.other_label[i], end):
-                    octet = self.m[k]
-                    if octet - 65 < 26 and octet >= 65:
-                        octet |= 32
-                    h = ((h ^ octet) * PRIME) & MASK
-                h ^= h >> 29
+                at = rdata + self.other_label[i]
+                while at < end:
+                    chunk = 0
+                    for k in range(min(8, end - at)):
+                        octet = self.m[at + k]
+                        if octet - 65 < 26 and octet >= 65:
+                            octet |= 32
+                        chunk |= cython.cast(cython.ulonglong, octet) << (8 * k)
+                    h = ((h ^ chunk) * PRIME) & MASK
+                    h ^= h >> 29
+                    at += 8
                 end = rdata + self.other_label[i]
             if self.depth[n - i] == 0:
                 continue
@@ -1753,25 +1744,22 @@ class Responder:
                 v0 ^= word
         return v0 ^ v1 ^ v2 ^ v3
 
-    # ---- bytes
+    # ---- bytes: ranges are checked on the first line, the loads after it are not
 
     @cython.cfunc
     @cython.inline
-    def _u64_big(self, at: cython.Py_ssize_t) -> cython.ulonglong:
-        i: cython.Py_ssize_t
-        value: cython.ulonglong = 0
-        for i in range(8):
-            value = (value << 8) | self.m[at + i]
-        return value
-
-    @cython.cfunc
-    @cython.inline
+    @cython.boundscheck(False)
     def _u16(self, at: cython.Py_ssize_t) -> cython.int:
+        if at < 0 or at + 2 > len(self.m):
+            raise IndexError("outside the mapped zones")
         return self.m[at] | (self.m[at + 1] << 8)
 
     @cython.cfunc
     @cython.inline
+    @cython.boundscheck(False)
     def _u32(self, at: cython.Py_ssize_t) -> cython.uint:
+        if at < 0 or at + 4 > len(self.m):
+            raise IndexError("outside the mapped zones")
         return (
             self.m[at]
             | (self.m[at + 1] << 8)
@@ -1780,13 +1768,68 @@ class Responder:
         )
 
     @cython.cfunc
+    @cython.inline
+    @cython.boundscheck(False)
+    def _u64_big(self, at: cython.Py_ssize_t) -> cython.ulonglong:
+        i: cython.Py_ssize_t
+        value: cython.ulonglong = 0
+        if at < 0 or at + 8 > len(self.m):
+            raise IndexError("outside the mapped zones")
+        for i in range(8):
+            value = (value << 8) | self.m[at + i]
+        return value
+
+    @cython.cfunc
+    @cython.boundscheck(False)
     def _matches(self, at: cython.Py_ssize_t, start: cython.Py_ssize_t, length: cython.Py_ssize_t) -> cython.bint:
         """The mapped bytes at `at` are those of the name from `start`."""
         i: cython.Py_ssize_t
+        if at < 0 or start < 0 or length < 0 or at + length > len(self.m) or start + length > NAME_LIMIT:
+            raise IndexError("outside the mapped zones or the name")
         for i in range(length):
             if self.m[at + i] != self.name[start + i]:
                 return False
         return True
+
+
+@cython.cfunc
+@cython.inline
+@cython.boundscheck(False)
+def _u64(b: cython.uchar[::1], at: cython.Py_ssize_t) -> cython.ulonglong:
+    """Eight bytes, the first one lowest."""
+    if at < 0 or at + 8 > len(b):
+        raise IndexError("outside the name")
+    if not cython.compiled:
+        return int.from_bytes(b[at : at + 8], "little")
+    return (
+        cython.cast(cython.ulonglong, b[at])
+        | (cython.cast(cython.ulonglong, b[at + 1]) << 8)
+        | (cython.cast(cython.ulonglong, b[at + 2]) << 16)
+        | (cython.cast(cython.ulonglong, b[at + 3]) << 24)
+        | (cython.cast(cython.ulonglong, b[at + 4]) << 32)
+        | (cython.cast(cython.ulonglong, b[at + 5]) << 40)
+        | (cython.cast(cython.ulonglong, b[at + 6]) << 48)
+        | (cython.cast(cython.ulonglong, b[at + 7]) << 56)
+    )
+
+
+@cython.cfunc
+@cython.boundscheck(False)
+def _lower(
+    target: cython.uchar[::1], source: cython.uchar[::1], start: cython.Py_ssize_t, n: cython.Py_ssize_t
+) -> cython.int:
+    """Copy n bytes to the beginning of `target`, capital letters as small ones."""
+    i: cython.Py_ssize_t
+    octet: cython.uchar
+    if n < 0 or start < 0 or n > len(target) or start + n > len(source):
+        raise IndexError("copy outside a buffer")
+    if not cython.compiled:
+        target[:n] = bytes(source[start : start + n]).lower()
+        return 0
+    for i in range(n):
+        octet = source[start + i]
+        target[i] = octet + 32 if 65 <= octet <= 90 else octet
+    return 0
 
 
 @cython.cfunc
