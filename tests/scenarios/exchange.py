@@ -24,6 +24,7 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rdtypes.ANY.RRSIG
 import dns.rrset
+
 from tests.scenarios.reader import HEADER_FLAGS, SECTIONS, Ask, Case, Expected, Reply, Scenario
 
 TIMEOUT = 3.0  # a reply that takes longer on loopback is no reply
@@ -61,7 +62,8 @@ def run(address: tuple[str, int], case: Case, scenario: Scenario, lenient: bool 
     lines = [f"{case.path.name}:{case.line}: {case.title} [{case.citation}]", "", case.source, ""]
     for (ask, _), outcome in zip(case.exchanges, outcomes, strict=True):
         if outcome.problems:
-            lines += [f";; {ask.text}", *(f"!! {problem}" for problem in outcome.problems), ";; GOT", _dig(outcome.messages), ""]
+            problems = (f"!! {problem}" for problem in outcome.problems)
+            lines += [f";; {ask.text}", *problems, ";; GOT", _dig(outcome.messages), ""]
     return "\n".join(lines)
 
 
@@ -302,7 +304,7 @@ def _check_opt(ask: Ask, reply: Reply, message: dns.message.Message, lenient: bo
     if "none" in wanted or (ask.edns is None and ask.wire is None and ask.stream is None):
         return ["an OPT record that the query did not ask for"] if present else []
     if not present:
-        return ["no OPT record"] if ask.edns is not None and ask.opts == 1 or wanted else []
+        return ["no OPT record"] if (ask.edns is not None and ask.opts == 1) or wanted else []
     if message.edns != 0:
         problems.append(f"EDNS version {message.edns} in the reply")
     if ask.edns is not None and ask.edns == 0 and (message.ednsflags ^ ask.edns_flags) & 0x8000:
@@ -330,7 +332,8 @@ def _check_opt(ask: Ask, reply: Reply, message: dns.message.Message, lenient: bo
         elif name == "cookie":
             sent = dict(ask.options).get(10, b"")
             if option is None or option[:8] != sent[:8] or not 16 <= len(option) <= 40:
-                problems.append(f"COOKIE: expected {sent[:8].hex()} and a server cookie, got {option.hex() if option else 'none'}")
+                got = option.hex() if option else "none"
+                problems.append(f"COOKIE: expected {sent[:8].hex()} and a server cookie, got {got}")
         elif name == "keepalive" and (option is None or len(option) != 2):
             problems.append(f"edns-tcp-keepalive: expected a timeout of 2 octets, got {option!r}")
     return problems
@@ -387,7 +390,8 @@ def _check_section(name: str, reply: Reply, got: list[dns.rrset.RRset], scenario
             dict.fromkeys((r.owner, int(r.rdtype)) for r in section.records if r.rdtype != dns.rdatatype.RRSIG)
         )
         if order != right:
-            problems.append(f"answer: RRsets in another order: {' '.join(f'{n}/{dns.rdatatype.to_text(t)}' for n, t in order)}")
+            found_order = " ".join(f"{n}/{dns.rdatatype.to_text(t)}" for n, t in order)
+            problems.append(f"answer: RRsets in another order: {found_order}")
     return problems
 
 
@@ -444,12 +448,14 @@ def _dig(messages: list[bytes]) -> str:
         lines.append(f";; {_rcode(message)}, flags: {_flag_words(_flags_of(wire))}, {len(wire)} octets")
         if message.edns >= 0:
             options = " ".join(f"{int(o.otype)}:{(o.to_wire() or b'').hex()}" for o in message.options)
-            lines.append(f";; OPT version {message.edns} flags {message.ednsflags:#06x} udp {message.payload} {options}")
+            flags = f"{message.ednsflags:#06x}"
+            lines.append(f";; OPT version {message.edns} flags {flags} udp {message.payload} {options}")
         for name in ("question", *SECTIONS):
             rrsets = getattr(message, name)
             if rrsets:
                 lines.append(f";; {name.upper()}")
-                lines += [line if len(line) < 200 else line[:150] + "…" for r in rrsets for line in r.to_text().split("\n")]
+                texts = (line for rrset in rrsets for line in rrset.to_text().split("\n"))
+                lines += [text if len(text) < 200 else text[:150] + "…" for text in texts]
     if len(messages) > 3:
         lines.append(f";; and {len(messages) - 3} more messages")
     return "\n".join(lines)

@@ -23,11 +23,17 @@ import dns.rdatatype
 import dns.rdtypes.ANY.RRSIG
 import dns.zone
 
-HEADER_FLAGS = {"qr": 0x8000, "aa": 0x0400, "tc": 0x0200, "rd": 0x0100, "ra": 0x0080, "z": 0x0040, "ad": 0x0020, "cd": 0x0010}
+HEADER_FLAGS = {
+    **{"qr": 0x8000, "aa": 0x0400, "tc": 0x0200, "rd": 0x0100},
+    **{"ra": 0x0080, "z": 0x0040, "ad": 0x0020, "cd": 0x0010},
+}
 SECTIONS = ("answer", "authority", "additional")
 PEERS = ("nsd", "knot", "named")
 CITATION = re.compile(r"\[((?:RFC \d+|DISAGREE|ISSUE)[^\]]*)\]$")
-OPT_WORDS = {"none", "do", "size", "ede", "nsid", "cookie", "keepalive", "no-nsid", "no-cookie", "no-keepalive", "no-padding", "no-ede"}
+OPT_WORDS = {
+    *("none", "do", "size", "ede", "nsid", "cookie", "keepalive"),
+    *("no-nsid", "no-cookie", "no-keepalive", "no-padding", "no-ede"),
+}
 
 Key = tuple[dns.name.Name, int]
 Rdatas = tuple[dns.rdata.Rdata, ...]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.peers.server import HOST
 from tests.scenarios.exchange import run
 from tests.scenarios.reader import Case, Scenario, parse

@@ -12,6 +12,9 @@ try:
 except ModuleNotFoundError:
     from pippin.engine import shim as cython
 
+# (expiry, body, answers, authorities, additionals, rcode, block flags, EDE)
+Entry = tuple[int, bytes, int, int, int, int, int, int]
+
 # What an entry costs beyond its key and body: the dictionary slot, the tuple and the objects in it.
 ENTRY_OVERHEAD = 400
 
@@ -26,7 +29,7 @@ def is_compiled() -> bool:
 class AnswerCache:
     """Question key -> (expiry, body, answers, authorities, additionals, rcode, block flags, ede)."""
 
-    entries: dict
+    entries: dict[bytes, Entry]
     limit: cython.Py_ssize_t
     byte_limit: cython.longlong
     bytes_held: cython.longlong
@@ -40,7 +43,7 @@ class AnswerCache:
         self.bytes_held = 0
         self.evicted = 0
 
-    def get(self, key: bytes, now: int) -> tuple | None:
+    def get(self, key: bytes, now: int) -> Entry | None:
         """The entry of a question, or None; a hit becomes the most recently used."""
         entry = self.entries.get(key)
         if entry is None:
@@ -52,7 +55,7 @@ class AnswerCache:
         self.entries[key] = entry
         return entry
 
-    def put(self, key: bytes, entry: tuple) -> None:
+    def put(self, key: bytes, entry: Entry) -> None:
         """Remember an entry; the least recently used make room. One larger than the whole cache is not kept."""
         cost = self._cost(key, entry)
         if self.limit < 1 or cost > self.byte_limit:
@@ -81,5 +84,5 @@ class AnswerCache:
         """Entries and bytes held, entries evicted to make room."""
         return {"entries": len(self.entries), "bytes": self.bytes_held, "evicted": self.evicted}
 
-    def _cost(self, key: bytes, entry: tuple) -> int:
+    def _cost(self, key: bytes, entry: Entry) -> int:
         return len(key) + len(entry[1]) + ENTRY_OVERHEAD

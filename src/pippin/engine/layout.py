@@ -1,4 +1,4 @@
-"""Every offset, width and flag of a compiled zone: what `compile.py` writes and `find.py`, `path.py` and the Zone view read.
+"""Every offset, width and flag of a compiled zone: `compile.py` writes it, `find.py`, `path.py` and Zone views read it.
 
 A compiled zone ("image") is one immutable run of bytes. All integers are little-endian; every position is an
 unsigned 32-bit offset from the image's first byte, so an image can be mapped anywhere and is at most 4 GiB.
@@ -235,7 +235,8 @@ def read_node(image: bytes | memoryview, position: int, signed: bool) -> Node:
         if signed:
             entries.append(Entry(*_SIGNED_ENTRY.unpack_from(image, start + SIGNED_ENTRY_SIZE * i)))
         else:
-            entries.append(Entry(*_ENTRY.unpack_from(image, start + ENTRY_SIZE * i), 0))
+            rdtype, entry_flags, plain = _ENTRY.unpack_from(image, start + ENTRY_SIZE * i)
+            entries.append(Entry(rdtype, entry_flags, plain, 0))
     return Node(position, flags, name, link, proof, wild, tuple(entries))
 
 

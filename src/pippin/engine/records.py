@@ -18,8 +18,9 @@ stream, `line` and `column` count from 1 (0: unknown); they are where the record
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from struct import Struct
-from typing import Iterator, NamedTuple
+from typing import NamedTuple
 
 HEADER = Struct("<HHIHHIHH")
 

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import socket
 import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pippin.engine.path import Batch
+
+Address = tuple[Any, ...]  # (host, port), and for IPv6 (host, port, flow information, scope)
+Control = list[tuple[int, int, bytes]]  # messages for sendmsg
 
 CLIENT_SIZE = 28
 HIT = 1
@@ -17,14 +24,14 @@ def is_compiled() -> bool:
 class Endpoint:
     """One UDP socket and the batch it fills. `packet_info`: replies leave from the address that was asked."""
 
-    def __init__(self, fd: int, batch: object, packet_info: bool) -> None:
+    def __init__(self, fd: int, batch: Batch, packet_info: bool) -> None:
         self._socket = socket.socket(fileno=fd)  # detached again in __del__: the caller owns the descriptor
         self._capacity, self._query_size, self._reply_size = batch.sizes()
         self._queries, self._query_lengths, self._replies, self._reply_lengths, self._clients, self._verdicts = (
             batch.buffers()
         )
         self._packet_info = packet_info
-        self._from: list[tuple[object, list[tuple[int, int, bytes]]]] = [("", [])] * self._capacity
+        self._from: list[tuple[Address, Control]] = [((), [])] * self._capacity
         self.refused = 0
 
     def __del__(self) -> None:
@@ -41,7 +48,8 @@ class Endpoint:
                 if self._packet_info:
                     n, control, flags, address = self._socket.recvmsg_into([place], 64, socket.MSG_DONTWAIT)
                 else:
-                    n, address = self._socket.recvfrom_into(place, self._query_size, socket.MSG_DONTWAIT | socket.MSG_TRUNC)
+                    how = socket.MSG_DONTWAIT | socket.MSG_TRUNC
+                    n, address = self._socket.recvfrom_into(place, self._query_size, how)
                     control, flags = [], 0
             except (BlockingIOError, InterruptedError):
                 return i
@@ -72,12 +80,12 @@ class Endpoint:
         self.refused += failed
         return failed
 
-    def source(self, i: int) -> list[tuple[int, int, bytes]]:
+    def source(self, i: int) -> Control:
         """Where packet `i` was sent to, for `send_one`. Before `send`."""
         return self._from[i][1]
 
-    def send_one(self, reply: bytes, client: bytes, source: list[tuple[int, int, bytes]] | None = None) -> bool:
-        """Send one reply that got ready later; False if the kernel would not take it. `source` as given for its query."""
+    def send_one(self, reply: bytes, client: bytes, source: Control | None = None) -> bool:
+        """Send one reply that got ready later; False if the kernel would not take it. `source` of its query."""
         try:
             self._socket.sendmsg([reply], source or [], socket.MSG_DONTWAIT, _cooked(client))
         except OSError:
@@ -92,9 +100,10 @@ def _answer_from(item: tuple[int, int, bytes]) -> tuple[int, int, bytes]:
     return (level, kind, bytes(4) + data[4:]) if level == socket.IPPROTO_IP else item
 
 
-def _raw(address: tuple) -> bytes:
+def _raw(address: Address) -> bytes:
     """The socket address as the kernel writes it."""
-    port = address[1].to_bytes(2, "big")
+    port = int(address[1]).to_bytes(2, "big")
+    raw: bytes
     if len(address) == 2:
         raw = int(socket.AF_INET).to_bytes(2, sys.byteorder) + port + socket.inet_aton(address[0])
     else:
@@ -104,7 +113,7 @@ def _raw(address: tuple) -> bytes:
     return raw.ljust(CLIENT_SIZE, b"\0")
 
 
-def _cooked(client: bytes) -> tuple:
+def _cooked(client: bytes) -> Address:
     """The address as the socket module wants it."""
     port = int.from_bytes(client[2:4], "big")
     if int.from_bytes(client[:2], sys.byteorder) == socket.AF_INET:

@@ -1,4 +1,4 @@
-"""A worker's side of a store: follow the log, place zones in the worker's Responder, hand out images to the slow path."""
+"""A worker's side of a store: follow the log, place zones in the Responder, hand out images to the slow path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The control process' side of a store: publish and withdraw zones, use space again, find everything after a restart."""
+"""The control process' side of a store: publish and withdraw zones, use space again, recover after a restart."""
 
 from __future__ import annotations
 
