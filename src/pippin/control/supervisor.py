@@ -1,8 +1,5 @@
-"""The control process: binds, starts workers, reads zones, and from then on does what files, signals and the
-control socket ask for.
-
-It never answers a query itself, and everything slow (reading, compiling, looking at files) happens in one thread
-beside the loop, one zone after the other; so zones have one writer, and workers are looked after meanwhile.
+"""The control process: binds, starts workers, has zones read, and from then on does what signals and the control
+socket ask for. It never answers a query itself.
 """
 
 from __future__ import annotations
@@ -14,34 +11,31 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 import structlog
 
 from pippin import __version__
-from pippin.control.changes import Changes, Outcome
+from pippin.control.catalogue import Catalogue, Progress
+from pippin.control.changes import Outcome
 from pippin.control.channel import Channel, ChannelError, default_path
 from pippin.control.notify import notify
-from pippin.control.places import Place, expand, places_in
+from pippin.control.places import Place, places_in
 from pippin.control.settings import Settings, SettingsError, read_settings
-from pippin.control.watch import Watcher
 from pippin.control.workers import KILL_AFTER, WorkerSlot, worker_count
 from pippin.engine import engine_name
 from pippin.serve.listen import Address, check_free, parse_address
 from pippin.serve.options import WorkerOptions
 from pippin.store import Store
-from pippin.zone.problem import Severity
 
 log = structlog.get_logger(__name__)
-T = TypeVar("T")
 
-PROBLEMS_LOGGED = 20
-"""Of one zone at a time; `pippin check` shows all."""
+COOKIE_SECRET_SIZE = 16
+"""Octets, RFC 9018 section 4.5."""
 
 
 class NothingToServe(Exception):
@@ -62,10 +56,10 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """How the start is shown; called from the loop's thread (`started`) and the loading thread (`progress`)."""
+    """How the start is shown; called from the loop's thread (`started`) and the reading thread (`progress`)."""
 
     started: Callable[[Started], None] = lambda started: None
-    progress: Callable[[int, int, Place], None] = lambda done, total, place: None
+    progress: Progress = lambda done, total, place: None
 
 
 class Supervisor:
@@ -89,16 +83,11 @@ class Supervisor:
         self._config = config
         self._configured = configured or settings
         self._hooks = hooks or Hooks()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="zones")
-        self._watcher = Watcher()
-        self._reloading = asyncio.Lock()
         self._store: Store
-        self._changes: Changes
-        self._outcomes: dict[Place, Outcome] = {}
+        self._catalogue: Catalogue
         self._slots: list[WorkerSlot] = []
         self._end: asyncio.Future[str] | None = None
         self._hang_up: asyncio.Task[None] | None = None
-        self._cookie_secret = secrets.token_bytes(16)
         self._since = time.time()
 
     async def run(self) -> int:
@@ -111,133 +100,88 @@ class Supervisor:
             check_free(address)
         private = None if self._settings.state else tempfile.mkdtemp(prefix="pippin-")
         folder = self._settings.state or str(private)
-        channel = Channel(
-            Path(self._settings.control) if self._settings.control else default_path(), self._obey
-        )
+        control = Path(self._settings.control) if self._settings.control else default_path()
+        channel = Channel(control, self._obey)
         may_answer = asyncio.Event()
-        keepers: list[asyncio.Task[None]] = []
+        tasks: list[asyncio.Task[None]] = []
+        count = worker_count(self._settings.workers)
+        self._store = Store.open(folder, count)
+        self._catalogue = Catalogue(self._store, self._places, self._hooks.progress)
         try:
-            count = worker_count(self._settings.workers)
-            self._store = Store.open(folder, count)
-            self._changes = Changes(self._store)
             addresses = self._open_slots(addresses, folder, count)
-            keepers = [asyncio.create_task(slot.keep(may_answer)) for slot in self._slots]
+            tasks = [asyncio.create_task(slot.keep(may_answer)) for slot in self._slots]
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 loop.add_signal_handler(number, self._on_signal, number)
             await self._open(channel)
-            await self._reload()
-            for name in await self._in_thread(self._changes.withdraw_strangers):
-                log.info("zone withdrawn, nothing names it any more", zone=name)
-            if not self._changes.places() and not self._end.done():
-                raise NothingToServe
-            may_answer.set()
-            if await self._wait_until_answering():
-                rejected = sum(not outcome.published for outcome in list(self._outcomes.values()))
-                served = tuple(self._changes.served())
-                self._hooks.started(
-                    Started(tuple(addresses), served, rejected, count, time.monotonic() - began)
-                )
-                notify("READY=1")
-            watch = asyncio.create_task(self._watch()) if self._settings.watch else None
+            if await self._unless_ended(self._catalogue.read_first()):
+                served, outcomes = self._catalogue.served(), self._catalogue.outcomes()
+                rejected = sum(not outcome.published for outcome in outcomes)
+                if rejected and not served:
+                    raise NothingToServe
+                may_answer.set()
+                answering = (slot.answering.wait() for slot in self._slots)
+                if await self._unless_ended(asyncio.gather(*answering)):
+                    seconds = time.monotonic() - began
+                    self._hooks.started(Started(tuple(addresses), tuple(served), rejected, count, seconds))
+                    notify("READY=1")
+            if self._settings.watch:
+                tasks.append(asyncio.create_task(self._catalogue.watch()))
+                tasks[-1].add_done_callback(_say_why)
             how = await self._end
-            if watch is not None:
-                watch.cancel()
             notify("STOPPING=1")
-            await self._stop(how, keepers)
+            await self._stop(how)
             return 130 if how == "stop" else 0  # 130: as a shell reports SIGINT
         finally:
             for slot in self._slots:
-                slot.stop("stop")
-                slot.kill()
-                slot.close_sockets()
-            await asyncio.gather(*keepers, return_exceptions=True)
+                slot.end()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await channel.close()
-            self._thread.shutdown(cancel_futures=True)
+            self._catalogue.close()
             if private is not None:
                 shutil.rmtree(private, ignore_errors=True)
+
+    async def _unless_ended(self, work: Awaitable[Any]) -> bool:
+        """Wait for `work`; False, and it is cancelled, if the server is told to end first."""
+        assert self._end is not None
+        task = asyncio.ensure_future(work)
+        await asyncio.wait((task, self._end), return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            task.cancel()
+            return False
+        task.result()
+        return True
+
+    def _places(self) -> list[Place]:
+        return [*self._given, *places_in(self._settings)]
 
     # --- workers
 
     def _open_slots(self, addresses: list[Address], folder: str, count: int) -> list[Address]:
         """Bind all sockets; ports left to chance are the same for all workers."""
         cores = sorted(os.sched_getaffinity(0))
+        secret = secrets.token_bytes(COOKIE_SECRET_SIZE)
         for index in range(count):
             core = cores[index % len(cores)] if self._settings.pin else None
-            slot = WorkerSlot(
-                addresses, worker_options(self._settings, folder, index, core, self._cookie_secret)
-            )
+            slot = WorkerSlot(addresses, worker_options(self._settings, folder, index, core, secret))
             addresses = slot.bind()
             self._slots.append(slot)
         return addresses
 
-    async def _wait_until_answering(self) -> bool:
-        """False if the end came first."""
-        assert self._end is not None
-        answering = asyncio.gather(*(slot.answering.wait() for slot in self._slots))
-        await asyncio.wait((answering, self._end), return_when=asyncio.FIRST_COMPLETED)
-        if not answering.done():
-            answering.cancel()
-        return answering.done()
-
-    async def _stop(self, how: str, keepers: list[asyncio.Task[None]]) -> None:
+    async def _stop(self, how: str) -> None:
         log.info("stopping", how=how)
         for slot in self._slots:
             slot.stop(how)
         patience = KILL_AFTER + (self._settings.drain_timeout if how == "drain" else 0)
-        await asyncio.wait(keepers, timeout=patience)
+        gone = asyncio.gather(*(slot.gone.wait() for slot in self._slots))
+        await asyncio.wait((gone,), timeout=patience)
 
-    # --- zones
+    # --- signals and the control socket
 
     async def _reload(self, zone: str | None = None) -> list[Outcome]:
-        """Read what is new or has changed, or one zone whatever it looks like; withdraw what is not there any more."""
-        async with self._reloading:
-            self._read_settings_again()
-            places = await self._in_thread(lambda: expand(self._places()))
-            if zone is not None:
-                wanted = _same_name(zone)
-                due = [p for p in places if p in self._outcomes and wanted(self._outcomes[p].zone_name)]
-                return await self._in_thread(lambda: self._apply(due))
-            changed = await self._in_thread(self._watcher.changed) if self._outcomes else []
-            due = [place for place in places if place not in self._outcomes or place in changed]
-            gone = self._outcomes.keys() - set(places)
-            return await self._in_thread(lambda: self._apply(due, gone))
-
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(self._watcher.interval)
-            async with self._reloading:
-                changed = await self._in_thread(self._watcher.changed)
-                if not changed:
-                    continue
-                places = await self._in_thread(lambda: expand(self._places()))
-                due = [place for place in places if place not in self._outcomes or place in changed]
-                gone = self._outcomes.keys() - set(places)
-                await self._in_thread(lambda due=due, gone=gone: self._apply(due, gone))  # type: ignore[misc]
-
-    def _places(self) -> list[Place]:
-        return [*self._given, *places_in(self._settings)]
-
-    def _apply(self, due: Iterable[Place], gone: Iterable[Place] = ()) -> list[Outcome]:
-        """In the thread. Places that are gone come first: another place may now serve their zone."""
-        for place in sorted(gone, key=str):
-            self._watcher.forget(place)
-            del self._outcomes[place]
-            if (old := self._changes.withdraw(place)) is not None:
-                log.info("zone withdrawn, its file is gone", zone=old.zone_name, file=place.path)
-        for place in self._places():
-            if os.path.isdir(place.path):
-                self._watcher.follow(place, ())
-        due = list(due)
-        outcomes = []
-        first = not self._changes.places()
-        for number, place in enumerate(due, 1):
-            outcome = self._changes.apply(place)
-            self._watcher.follow(place, outcome.dependencies)
-            self._outcomes[place] = outcome
-            outcomes.append(outcome)
-            _report(outcome, quietly=first)
-            self._hooks.progress(number, len(due), place)
-        return outcomes
+        self._read_settings_again()
+        return await self._catalogue.reload(zone)
 
     def _read_settings_again(self) -> None:
         """A broken configuration keeps the old one, loudly. Only zones change in a running server."""
@@ -257,11 +201,6 @@ class Supervisor:
             log.warning("changed settings take effect after a restart", settings=", ".join(late))
         self._configured = new
         self._settings = msgspec.structs.replace(self._settings, zone=new.zone, zones=new.zones)
-
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-
-    # --- signals and the control socket
 
     def _on_signal(self, number: int) -> None:
         assert self._end is not None
@@ -299,7 +238,7 @@ class Supervisor:
             case {"do": "status"}:
                 return {"ok": True, **self._status()}
             case {"do": "zones"}:
-                return {"ok": True, "zones": [_as_json(outcome) for outcome in list(self._outcomes.values())]}
+                return {"ok": True, "zones": [_as_json(outcome) for outcome in self._catalogue.outcomes()]}
             case {"do": "stop"}:
                 self._on_signal(signal.SIGTERM)
                 return {"ok": True}
@@ -309,7 +248,7 @@ class Supervisor:
         }
 
     def _status(self) -> dict[str, Any]:
-        served = list(self._changes.served())
+        served = self._catalogue.served()
         return {
             "version": __version__,
             "engine": engine_name(),
@@ -317,7 +256,7 @@ class Supervisor:
             "since": self._since,
             "zones": len(served),
             "records": sum(outcome.records for outcome in served),
-            "rejected": sum(not outcome.published for outcome in list(self._outcomes.values())),
+            "rejected": sum(not outcome.published for outcome in self._catalogue.outcomes()),
             "workers": [
                 {
                     "pid": slot.pid,
@@ -345,19 +284,9 @@ def worker_options(
     )
 
 
-def _report(outcome: Outcome, quietly: bool) -> None:
-    """Say what came of a zone; `quietly`: not what went well, the start says that in one go."""
-    for problem in outcome.problems[:PROBLEMS_LOGGED]:
-        (log.error if problem.severity is Severity.ERROR else log.warning)(str(problem))
-    if len(outcome.problems) > PROBLEMS_LOGGED:
-        log.warning("more problems, `pippin check` shows all", more=len(outcome.problems) - PROBLEMS_LOGGED)
-    name, file = outcome.zone_name, outcome.place.path
-    if not outcome.published and outcome.records:
-        log.error("zone not changed, the old one stays", zone=name, file=file, serial=outcome.serial)
-    elif not outcome.published:
-        log.error("zone not served", zone=name, file=file)
-    elif not quietly:
-        log.info("zone published", zone=name, serial=outcome.serial, records=outcome.records)
+def _say_why(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("files are not watched any more, `pippin reload` still works", error=repr(error))
 
 
 def _as_json(outcome: Outcome) -> dict[str, Any]:
@@ -369,8 +298,3 @@ def _as_json(outcome: Outcome) -> dict[str, Any]:
         "published": outcome.published,
         "problems": [str(problem) for problem in outcome.problems],
     }
-
-
-def _same_name(name: str) -> Callable[[str], bool]:
-    wanted = name.rstrip(".").lower()
-    return lambda other: other.rstrip(".").lower() == wanted

@@ -49,6 +49,8 @@ class WorkerSlot:
         self._stopping = False
         self.restarts = 0
         self.answering = asyncio.Event()
+        self.gone = asyncio.Event()
+        """Set when the worker has ended for good."""
 
     @property
     def pid(self) -> int | None:
@@ -81,7 +83,7 @@ class WorkerSlot:
             ) as error:  # out of descriptors or memory, or its port was taken meanwhile
                 how = str(error)
             if self._stopping:
-                return
+                break
             deaths = 1 if time.monotonic() - started > HEALTHY_AFTER else deaths + 1
             pause = 0.0 if deaths == 1 else min(PAUSE_FIRST * 2 ** (deaths - 2), PAUSE_MOST)
             log.error("a worker died, starting another", worker=self._options.index, died=how, pause=pause)
@@ -89,6 +91,7 @@ class WorkerSlot:
             if pause > PAUSE_WITH_SOCKETS:
                 self.close_sockets()
             await asyncio.sleep(pause)
+        self.gone.set()
 
     def tell(self, command: str) -> None:
         if self._writer is not None and not self._writer.is_closing():
@@ -98,10 +101,15 @@ class WorkerSlot:
         """End the worker by `drain` or `stop` and don't start another."""
         self._stopping = True
         self.tell(command)
+        if self._process is None or self._process.poll() is not None:
+            self.gone.set()  # between two lives
 
-    def kill(self) -> None:
+    def end(self) -> None:
+        """Kill what still runs and close everything."""
+        self._stopping = True
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
+        self.close_sockets()
 
     async def _live(self, may_answer: asyncio.Event) -> int:
         """One worker's life; how it ended, as `subprocess` says it."""

@@ -1,0 +1,159 @@
+"""The catalogue: which places are named, what came of each, and what has to be read again.
+
+Everything slow (reading, compiling, looking at files) happens in one thread, one zone after the other, so zones have
+one writer and the control process' loop stays free. What was published stays when its source goes wrong: a broken
+file, a file that is gone but still named, a folder that cannot be listed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import structlog
+
+from pippin.control.changes import Changes, Outcome
+from pippin.control.places import ZONE_FILE_ENDINGS, Place, expand
+from pippin.control.watch import Watcher
+from pippin.store import Store
+from pippin.zone.problem import Severity
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+PROBLEMS_LOGGED = 20
+"""Of one zone at a time; `pippin check` shows all."""
+
+Progress = Callable[[int, int, Place], None]
+
+
+class Catalogue:
+    """The zones of one server. `sources` gives the places named just now; folders are listed here.
+
+    `progress(done, total, place)` is called after each zone, in the thread. `close` it in the end.
+    """
+
+    def __init__(self, store: Store, sources: Callable[[], Iterable[Place]], progress: Progress) -> None:
+        self._changes = Changes(store)
+        self._sources = sources
+        self._progress = progress
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="zones")
+        self._busy = asyncio.Lock()
+        self._watcher = Watcher()
+        self._outcomes: dict[Place, Outcome] = {}
+        self._folders: set[Place] = set()
+        self._is_closed = False
+
+    def outcomes(self) -> list[Outcome]:
+        """What came of each place when it was last read."""
+        return list(self._outcomes.values())
+
+    def served(self) -> list[Outcome]:
+        """The places whose zones are served, as they were when they were last published."""
+        return list(self._changes.served())
+
+    async def read_first(self) -> None:
+        """Read everything, and withdraw what an earlier run left in the store and nothing names any more."""
+        await self._locked(self._read_first)
+
+    async def reload(self, zone: str | None = None) -> list[Outcome]:
+        """Read what is new or has changed, or one zone whatever its files look like; the outcomes of those read."""
+        return await self._locked(self._reload_changed if zone is None else lambda: self._reload_one(zone))
+
+    async def watch(self) -> None:
+        """Reload what changes, for ever."""
+        while True:
+            await asyncio.sleep(self._watcher.interval)
+            await self._locked(self._reload_watched)
+
+    def close(self) -> None:
+        """Stop after the zone that is being read just now."""
+        self._is_closed = True
+        self._thread.shutdown(cancel_futures=True)
+
+    async def _locked(self, work: Callable[[], T]) -> T:
+        async with self._busy:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    # --- in the thread
+
+    def _read_first(self) -> None:
+        self._read(self._places() or [], quietly=True)
+        if not self._is_closed:
+            for name in self._changes.withdraw_strangers():
+                log.info("zone withdrawn, nothing names it any more", zone=name)
+
+    def _reload_one(self, zone: str) -> list[Outcome]:
+        wanted = zone.rstrip(".").lower() or "."
+        return self._read([place for place, known in self._outcomes.items() if known.zone_name == wanted])
+
+    def _reload_changed(self) -> list[Outcome]:
+        return self._catch_up(set(self._watcher.changed()))
+
+    def _reload_watched(self) -> None:
+        if changed := set(self._watcher.changed()):
+            self._catch_up(changed)
+
+    def _catch_up(self, changed: set[Place]) -> list[Outcome]:
+        places = self._places()
+        if places is None:
+            return []
+        # What is gone comes first: another place may now serve its zone.
+        for place in [place for place in self._outcomes if place not in set(places)]:
+            self._watcher.forget(place)
+            del self._outcomes[place]
+            if (old := self._changes.withdraw(place)) is not None:
+                log.info("zone withdrawn, its file is gone", zone=old.zone_name, file=place.path)
+        return self._read([place for place in places if place not in self._outcomes or place in changed])
+
+    def _places(self) -> list[Place] | None:
+        """What there is to serve; None if a folder that was there is not: its zones stay until it is back."""
+        sources = list(self._sources())
+        for place in sources:
+            if place in self._folders and not os.path.isdir(place.path):
+                log.error("folder is gone, its zones stay as they are", folder=place.path)
+                self._watcher.follow(place, ())  # as it is now, to notice when it is back
+                return None
+        self._folders = {place for place in sources if os.path.isdir(place.path)}
+        for folder in self._folders:
+            self._watcher.follow(folder, ())  # as it looks before it is listed, so that no change is missed
+        try:
+            places = expand(sources)
+        except OSError as error:
+            log.error("folder cannot be listed, its zones stay as they are", error=error)
+            return None
+        if not places:
+            names, endings = ", ".join(map(str, sources)), ", ".join(sorted(ZONE_FILE_ENDINGS))
+            log.warning("no zones here, all questions are refused", sources=names, zone_files=endings)
+        return places
+
+    def _read(self, due: list[Place], quietly: bool = False) -> list[Outcome]:
+        outcomes = []
+        for number, place in enumerate(due, 1):
+            if self._is_closed:
+                break
+            outcome = self._changes.apply(place)
+            self._watcher.follow(place, outcome.dependencies)
+            self._outcomes[place] = outcome
+            outcomes.append(outcome)
+            _report(outcome, quietly)
+            self._progress(number, len(due), place)
+        return outcomes
+
+
+def _report(outcome: Outcome, quietly: bool) -> None:
+    """Say what came of a zone; `quietly`: not what went well, the start says that in one go."""
+    for problem in outcome.problems[:PROBLEMS_LOGGED]:
+        (log.error if problem.severity is Severity.ERROR else log.warning)(str(problem))
+    if len(outcome.problems) > PROBLEMS_LOGGED:
+        log.warning("more problems, `pippin check` shows all", more=len(outcome.problems) - PROBLEMS_LOGGED)
+    name, file = outcome.zone_name, outcome.place.path
+    if not outcome.published and outcome.records:
+        log.error("zone not changed, the old one stays", zone=name, file=file, serial=outcome.serial)
+    elif not outcome.published:
+        log.error("zone not served", zone=name, file=file)
+    elif not quietly:
+        log.info("zone published", zone=name, serial=outcome.serial, records=outcome.records)
