@@ -1113,7 +1113,6 @@ class Compiler:
         start: cython.Py_ssize_t
         length: cython.Py_ssize_t
         target: cython.Py_ssize_t
-        i: cython.Py_ssize_t
         n: cython.int = 0
         seen: list = []
         while record >= 0 and n < ADDITIONAL_TARGETS:

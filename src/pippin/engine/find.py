@@ -4,7 +4,7 @@
 border on the hot path); this file is the definition they are tested against, and what the Zone view uses.
 
 **Hash.** Labels are taken from the right, the bytes of a label (length byte first, lower case) from the left eight at
-a time, so the hash of every suffix of a name comes out of one pass. A 64-bit multiplicative hash started from a secret seed;
+a time, so the hash of every suffix of a name comes out of one pass. A 64-bit multiplicative hash with a secret seed;
 probing is bounded by the longest run in the table (`Header.max_probe`), so colliding names cost little even to
 somebody who knew the seed.
 """
