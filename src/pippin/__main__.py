@@ -2,4 +2,5 @@
 
 from pippin.cli import main
 
-main()
+if __name__ == "__main__":  # processes that read zones import this module under another name
+    main()

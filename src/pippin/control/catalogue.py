@@ -11,12 +11,14 @@ import asyncio
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import TypeVar
 
 import structlog
 
 from pippin.control.changes import Changes, Outcome
 from pippin.control.places import ZONE_FILE_ENDINGS, Place, expand
+from pippin.control.reading import prepare_all
 from pippin.control.watch import Watcher
 from pippin.store import Store
 from pippin.zone.problem import Severity
@@ -131,17 +133,25 @@ class Catalogue:
         return places
 
     def _read(self, due: list[Place], quietly: bool = False) -> list[Outcome]:
-        outcomes = []
-        for number, place in enumerate(due, 1):
-            if self._is_closed:
-                break
-            outcome = self._changes.apply(place)
-            self._watcher.follow(place, outcome.dependencies)
-            self._outcomes[place] = outcome
-            outcomes.append(outcome)
-            _report(outcome, quietly)
-            self._progress(number, len(due), place)
+        outcomes: list[Outcome] = []
+        to_read = []
+        for place in due:
+            kept = self._changes.keep(place)
+            if kept is None:
+                to_read.append(place)
+            else:
+                self._note(kept, outcomes, len(due), quietly)
+        with closing(prepare_all(to_read, self._changes.seed)) as reading:
+            while not self._is_closed and (prepared := next(reading, None)) is not None:
+                self._note(self._changes.apply(prepared), outcomes, len(due), quietly)
         return outcomes
+
+    def _note(self, outcome: Outcome, outcomes: list[Outcome], total: int, quietly: bool) -> None:
+        self._watcher.follow(outcome.place, outcome.dependencies)
+        self._outcomes[outcome.place] = outcome
+        outcomes.append(outcome)
+        _report(outcome, quietly)
+        self._progress(len(outcomes), total, outcome.place)
 
 
 def _report(outcome: Outcome, quietly: bool) -> None:

@@ -24,7 +24,6 @@ from pippin.source.loaded import Dependency
 from pippin.store import StoreError
 from pippin.zone.check import check
 from pippin.zone.problem import Problem, Severity
-from pippin.zone.zone import Zone
 
 if TYPE_CHECKING:
     from pippin.store import Store
@@ -102,10 +101,10 @@ def prepare(place: Place, seed: int) -> Prepared:
         )
     if not image or has_errors(problems):
         return Prepared(place, loaded.origin, None, 0, 0, tuple(sorted(problems)), loaded.dependencies)
-    zone = Zone(image)
-    records = zone.statistics().records
+    header = layout.read_header(image)
+    problems.sort()
     return Prepared(
-        place, loaded.origin, image, zone.serial, records, tuple(sorted(problems)), loaded.dependencies
+        place, loaded.origin, image, header.serial, header.records, tuple(problems), loaded.dependencies
     )
 
 
@@ -114,6 +113,7 @@ class Changes:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.seed = store.seed
         self._served: dict[Place, Outcome] = {}
         self._place_of: dict[bytes, Place] = {}
         self._stored = dict(_stored_in(store))
@@ -125,31 +125,36 @@ class Changes:
     def places(self) -> set[Place]:
         return set(self._served)
 
-    def apply(self, place: Place) -> Outcome:
-        """Read a place and publish what it holds, or say why not."""
+    def keep(self, place: Place) -> Outcome | None:
+        """What the store holds from this place, if its files have not changed since; None: it has to be read."""
         stored = self._stored.pop(_key(place), None)
-        if stored is not None and stored.origin not in self._place_of:
-            files = tuple(Dependency(*file) for file in stored.note.files)
-            kept = Outcome(place, stored.origin, True, stored.serial, stored.records, (), files)
-            self._serve(kept)
-            if _are_unchanged(files):
-                return kept
-        new = prepare(place, self._store.seed)
-        owner = self._place_of.get(new.origin)
-        if owner is not None and owner != place:
+        if stored is None or stored.origin in self._place_of:
+            return None
+        files = tuple(Dependency(*file) for file in stored.note.files)
+        kept = Outcome(place, stored.origin, True, stored.serial, stored.records, (), files)
+        self._serve(
+            kept
+        )  # also if its files have changed: whatever they are now, this is what there is to serve
+        return kept if _are_unchanged(files) else None
+
+    def apply(self, new: Prepared) -> Outcome:
+        """Publish what was prepared, or say why not."""
+        owner, old = self._place_of.get(new.origin), self._served.get(new.place)
+        if owner is not None and owner != new.place:
             what = f"zone {name_of(new.origin)} is served from {owner} already; the first one listed wins"
-            return _rejected(new, self._served.get(place), Problem(place.path, 0, 0, what))
+            return _rejected(new, old, Problem(new.place.path, 0, 0, what))
         if new.image is None:
-            return _rejected(new, self._served.get(place))
+            return _rejected(new, old)
         try:
             self._store.publish(new.origin, new.image)
         except (StoreError, OSError) as error:
             what = f"zone {name_of(new.origin)} cannot be published: {error}"
-            return _rejected(new, self._served.get(place), Problem(place.path, 0, 0, what))
-        old = self._served.get(place)
+            return _rejected(new, old, Problem(new.place.path, 0, 0, what))
         if old is not None and old.origin != new.origin:
-            self.withdraw(place)
-        outcome = Outcome(place, new.origin, True, new.serial, new.records, new.problems, new.dependencies)
+            self.withdraw(new.place)
+        outcome = Outcome(
+            new.place, new.origin, True, new.serial, new.records, new.problems, new.dependencies
+        )
         self._serve(outcome)
         return outcome
 
