@@ -68,6 +68,15 @@ def test_only_what_has_changed_is_read_again(tmp_path: Path, folder: Path) -> No
     run(tmp_path, [Place(str(folder))], test)
 
 
+def test_new_zone_is_found_by_its_name(tmp_path: Path, folder: Path) -> None:
+    async def test(catalogue: Catalogue) -> None:
+        write_zone(folder / "c.zone", "c")
+        assert [outcome.zone_name for outcome in await catalogue.reload("c")] == ["c"]
+        assert served(catalogue) == {"a": 1, "b": 1, "c": 1}
+
+    run(tmp_path, [Place(str(folder))], test)
+
+
 def test_zone_that_moves_to_another_file_goes_on(tmp_path: Path, folder: Path) -> None:
     async def test(catalogue: Catalogue) -> None:
         write_zone(folder / "a2.zone", "a", 2)

@@ -99,3 +99,19 @@ def test_file_shared_by_two_zones_concerns_both_until_one_is_forgotten(zone: Pat
     assert watcher.changed() == [Place(str(zone), "b")]
     watcher.forget(Place(str(zone), "b"))
     assert watcher.changed() == []
+
+
+def test_file_in_motion_is_waited_for(zone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    watcher = Watcher()
+    watcher.follow(Place(str(zone)), [as_read(zone)])
+    naps = []
+
+    def nap(seconds: float) -> None:
+        naps.append(seconds)
+        if len(naps) < 4:
+            zone.write_text("more " * len(naps))
+
+    monkeypatch.setattr(watch.time, "sleep", nap)
+    zone.write_text("more")
+    assert watcher.changed(settle=True) == [Place(str(zone))]
+    assert len(naps) == 4

@@ -90,21 +90,24 @@ class Catalogue:
 
     def _reload_one(self, zone: str) -> list[Outcome]:
         wanted = zone.rstrip(".").lower() or "."
-        return self._read([place for place, known in self._outcomes.items() if known.zone_name == wanted])
+        if due := [place for place, known in self._outcomes.items() if known.zone_name == wanted]:
+            return self._read(due)
+        return [outcome for outcome in self._catch_up(set()) if outcome.zone_name == wanted]  # it may be new
 
     def _reload_changed(self) -> list[Outcome]:
         return self._catch_up(set(self._watcher.changed()))
 
     def _reload_watched(self) -> None:
-        if changed := set(self._watcher.changed()):
-            self._catch_up(changed)
+        if changed := self._watcher.changed(settle=True):
+            self._catch_up(set(changed))
 
     def _catch_up(self, changed: set[Place]) -> list[Outcome]:
         places = self._places()
         if places is None:
             return []
         # What is gone comes first: another place may now serve its zone.
-        for place in [place for place in self._outcomes if place not in set(places)]:
+        named = set(places)
+        for place in [place for place in self._outcomes if place not in named]:
             self._watcher.forget(place)
             del self._outcomes[place]
             if (old := self._changes.withdraw(place)) is not None:

@@ -69,14 +69,15 @@ class Watcher:
             if not users:
                 del self._users[path], self._looks[path]
 
-    def changed(self) -> list[Place]:
-        """The places that have to be read again. Waits for files in motion to settle."""
+    def changed(self, *, settle: bool = False) -> list[Place]:
+        """The places that have to be read again; `settle`: wait until files in motion stay the same."""
         started = time.monotonic()
         moved = {path for path, look in list(self._looks.items()) if _look_at(path) != look}
         self.interval = max(INTERVAL, (time.monotonic() - started) / SHARE)
         if not moved:
             return []
-        self._settle(sorted(moved))
+        if settle:
+            self._settle(sorted(moved))
         places = {place for path in moved for place in self._users.get(path, ())}
         return sorted(places, key=str)
 
