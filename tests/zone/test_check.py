@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import dns.name
 import pytest
 
+import pippin.engine
 from pippin.engine.compile import compile_zone
-from pippin.zone.check import check
+from pippin.zone.check import CODES, check
 from pippin.zone.problem import Severity
 from tests.zone.images import SEED, stream_of
 
@@ -241,6 +245,22 @@ def test_nsec3_owner_that_is_no_hash():
         "zone.txt:6:1: 0w000000000000000000000000000000.example. owns an NSEC3 record, "
         "but is no hash in base32hex (RFC 5155 section 3); sign the zone again"
     ]
+
+
+def test_nsec3_iterations_that_cost_too_much():
+    text = (
+        APEX + "@ RRSIG SOA 8 1 300 20300101000000 20200101000000 1 example. AAAA\n@ NSEC3PARAM 1 0 2501 -\n"
+    )
+    assert problems(text, warnings=False) == [
+        "zone.txt:5:1: more than 2500 NSEC3 iterations (RFC 5155 section 10.3); "
+        "sign the zone with 0 (RFC 9276 section 3.1)"
+    ]
+
+
+def test_every_finding_of_the_compiler_has_words():
+    source = Path(pippin.engine.__file__).parent / "compile.py"
+    found = set(re.findall(r'_find\("([a-z0-9-]+)"|_check_single\(.*"([a-z0-9-]+)"\)', source.read_text()))
+    assert {first or second for first, second in found} == set(CODES)
 
 
 def test_place_names_the_file_it_was_written_in():

@@ -23,6 +23,7 @@ except ModuleNotFoundError:
 from pippin.engine import layout
 
 CHAIN_LIMIT = cython.declare(cython.int, 16)  # CNAMEs followed in one reply; longer chains end there, like a loop
+NSEC3_ITERATIONS_LIMIT = 2500  # RFC 5155 section 10.3: no zone may use more; each costs a hash in every denial
 FINDINGS_LIMIT = cython.declare(cython.int, 1000)  # findings kept for one zone
 LABEL_LIMIT = cython.declare(cython.int, 128)
 CANDIDATE_LIMIT = cython.declare(cython.int, 96)  # names in one reply that later names are compressed against
@@ -705,7 +706,10 @@ class Compiler:
         self.zone_flags = 0
         if self.node_has[0] & HAS_RRSIG:
             if self._first_of(0, T_NSEC3PARAM) >= 0:
-                self.zone_flags = NSEC3_ZONE
+                if self._nsec3_parameters_of_apex()[1] > NSEC3_ITERATIONS_LIMIT:
+                    self._find("nsec3-iterations", self._first_of(0, T_NSEC3PARAM))
+                else:
+                    self.zone_flags = NSEC3_ZONE
             elif self.node_has[0] & HAS_NSEC:
                 self.zone_flags = NSEC_ZONE
         for i in range(n):

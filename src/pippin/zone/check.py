@@ -113,7 +113,13 @@ _MESSAGES: dict[str, Callable[[str, str], str]] = {
         f"the apex {origin} has no NS records (RFC 1035 section 5.2); "
         "resolvers and secondaries need the names of its servers there"
     ),
+    "nsec3-iterations": lambda owner, origin: (
+        "more than 2500 NSEC3 iterations (RFC 5155 section 10.3); sign the zone with 0 (RFC 9276 section 3.1)"
+    ),
     "nsec3-owner": lambda owner, origin: (
         f"{owner} owns an NSEC3 record, but is no hash in base32hex (RFC 5155 section 3); sign the zone again"
     ),
 }
+
+CODES = frozenset(_MESSAGES)
+"""The findings of the compiler that have words here: all of them."""
