@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pippin.control import changes
 from pippin.control.changes import Changes, Outcome, prepare
 from pippin.control.places import Place
 from pippin.store import Store
@@ -147,3 +148,14 @@ def test_missing_file_is_a_problem(tmp_path: Path) -> None:
     prepared = prepare(Place(str(tmp_path / "nope.zone")), 0)
     assert prepared.image is None
     assert "the file cannot be read: No such file" in str(prepared.problems[0])
+
+
+def test_warnings_of_large_zones_are_only_for_those_who_ask(
+    tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path(place.path)
+    path.write_text(path.read_text() + "mail MX 10 nowhere\n")
+    assert "nowhere.example. does not exist" in str(prepare(place, 0).problems[0])
+    monkeypatch.setattr(changes, "WARNED_SIZE", 100)
+    assert prepare(place, 0).problems == ()
+    assert prepare(place, 0, thorough=True).problems

@@ -22,7 +22,7 @@ def check(files: Files = None, config: Config = None) -> None:
     wrong = False
     served_from: dict[bytes, Place] = {}
     for place in expand([*given, *places_in(settings)]):
-        prepared = prepare(place, seed=0)
+        prepared = prepare(place, seed=0, thorough=True)
         for problem in prepared.problems:
             typer.echo(str(problem))
         wrong |= has_errors(prepared.problems)

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from pippin.store import Store
 
 
+WARNED_SIZE = 2 << 20
+"""Octets of records (about 50,000 of them) up to which warnings are looked for without being asked: 0.3 s. For a
+million records it would take several times as long as reading and compiling them."""
+
+
 class _Note(msgspec.Struct, frozen=True, array_like=True):
     """What a compiled zone remembers about where it came from; paths are absolute."""
 
@@ -80,8 +85,11 @@ class Outcome:
         return name_of(self.origin) if self.origin else str(self.place)
 
 
-def prepare(place: Place, seed: int) -> Prepared:
-    """Everything before publishing; `pippin check` is this and nothing else. `seed` is the store's."""
+def prepare(place: Place, seed: int, *, thorough: bool = False) -> Prepared:
+    """Everything before publishing; `pippin check` is this and nothing else. `seed` is the store's.
+
+    Errors are always found, warnings only in zones up to `WARNED_SIZE` unless `thorough`.
+    """
     loaded = load(place.path, place.origin)
     image, problems = None, list(loaded.problems)
     if loaded.origin and loaded.records:
@@ -97,7 +105,7 @@ def prepare(place: Place, seed: int) -> Prepared:
             loaded.files,
             findings,
             is_master_file=loaded.is_master_file,
-            warnings=not broken,
+            warnings=not broken and (thorough or len(loaded.records) <= WARNED_SIZE),
         )
     if not image or has_errors(problems):
         return Prepared(place, loaded.origin, None, 0, 0, tuple(sorted(problems)), loaded.dependencies)
