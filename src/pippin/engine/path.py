@@ -31,8 +31,10 @@ HIT = 1  # the reply is ready
 SLOW = 2  # the slow path has to answer
 DROP = 3  # no reply at all
 
-QUERY_SIZE = 4096  # a longer UDP query cannot be genuine
-REPLY_SIZE = 4096  # and no UDP reply is longer (`Options.udp_size` is at most this)
+# Places of packets are an odd number of 64-byte lines apart: at a power of two all packets would fight for the same
+# few cache sets (measured: 158 ns an answer against 108).
+QUERY_SIZE = 33 * 64  # a longer UDP query cannot be genuine
+UDP_SIZE_LIMIT = 4096  # the largest `Options.udp_size`
 MESSAGE_SIZE = 65535
 CLIENT_SIZE = 28  # a sockaddr_in6; a sockaddr_in uses its first 16 bytes
 NAME_LIMIT = cython.declare(cython.Py_ssize_t, 255)
@@ -109,6 +111,11 @@ def is_compiled() -> bool:
     return cython.compiled
 
 
+def reply_place(udp_size: int) -> int:
+    """Bytes to set aside for each reply of a batch whose replies are at most `udp_size` long."""
+    return 64 * (-(-udp_size // 64) | 1)
+
+
 class Options:
     """What a Responder is told once. Sizes in bytes, times in seconds."""
 
@@ -123,8 +130,8 @@ class Options:
         tcp_keepalive: int = 10,
         seed: int = 0,
     ) -> None:
-        if not 512 <= udp_size <= REPLY_SIZE:
-            raise ValueError(f"udp_size is {udp_size}; it must be from 512 to {REPLY_SIZE}")
+        if not 512 <= udp_size <= UDP_SIZE_LIMIT:
+            raise ValueError(f"udp_size is {udp_size}; it must be from 512 to {UDP_SIZE_LIMIT}")
         if len(cookie_secret) != 16:
             raise ValueError("cookie_secret must be 16 bytes")
         if len(server_id) > 128:
@@ -155,7 +162,7 @@ class Batch:
     rl: cython.int[::1]
     v: cython.uchar[::1]
 
-    def __init__(self, capacity: int, query_size: int = QUERY_SIZE, reply_size: int = REPLY_SIZE) -> None:
+    def __init__(self, capacity: int, query_size: int = QUERY_SIZE, reply_size: int = UDP_SIZE_LIMIT + 64) -> None:
         self.capacity = capacity
         self.query_size = query_size
         self.reply_size = reply_size

@@ -36,7 +36,7 @@ from pippin.engine.counters import (
     C_TCP_REFUSED,
     C_TCP_TIMEOUTS,
 )
-from pippin.engine.path import SLOW, Batch, Options, Responder, client_address
+from pippin.engine.path import SLOW, Batch, Options, Responder, client_address, reply_place
 from pippin.engine.sockets import Endpoint
 from pippin.query.pipeline import FORMERR, Outcome, Pipeline
 from pippin.query.query import Query, Transport
@@ -97,7 +97,7 @@ class Worker:
         )
         self._counters = reader.counters()
         self._ticker: asyncio.TimerHandle | None = None
-        self._batch = Batch(BATCH)
+        self._batch = Batch(BATCH, reply_size=reply_place(options.udp_size))
         self._verdicts = self._batch.buffers()[-1]
         self._endpoints: list[tuple[socket.socket, Endpoint]] = []
         self._servers: list[asyncio.Server] = []
