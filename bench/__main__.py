@@ -88,7 +88,8 @@ def measure(options: argparse.Namespace, console: Console, results_file: Path) -
         },
         "questions": [],
     }
-    scratch = Path(mkdtemp(prefix="pippin-bench-"))
+    options.cache.mkdir(parents=True, exist_ok=True)
+    scratch = Path(mkdtemp(prefix="run-", dir=options.cache))  # same file system: zones are linked
     try:
         with console.status("") as status:
             for question in QUESTIONS:

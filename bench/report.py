@@ -63,6 +63,9 @@ def markdown(run: Mapping[str, Any], plot: str) -> str:
         f"- Each server with one worker pinned to one core, dnsperf on the other; {settings['rounds']} rounds of"
         f" {settings['seconds']:g} s in turns; medians, smallest and biggest value in brackets."
         + (" **Quick run with small zones: not the figures to quote.**" if settings["quick"] else ""),
+        "- CPU per answer is the time of all the server's processes, user and system, divided by the answers that"
+        " dnsperf counted. Where the core is busy well below 100 %, dnsperf was the limit: answers per second then tell"
+        " about dnsperf, the CPU time per answer still about the server.",
         "- Latency is measured at half of the rate that the server reached in the same round (dnsperf's log of every"
         " query).",
         "",
