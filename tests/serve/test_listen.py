@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 
 import pytest
 
-from pippin.serve.listen import Address, ListenError, bind, check_free, parse_address
+from pippin.serve.listen import Address, ListenError, bind, check_free, is_available, parse_address
 
 
 @pytest.mark.parametrize(
@@ -56,3 +57,19 @@ def test_address_of_another_machine_is_refused() -> None:
         ListenError, match=r"cannot listen on 192\.0\.2\.1:5300 \(UDP\): this machine does not have"
     ):
         check_free(Address("192.0.2.1", 5300))
+
+
+def test_missing_ipv6_is_told_and_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = socket.socket
+
+    def without_ipv6(family: int = -1, *rest: int) -> socket.socket:
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+        return real(family, *rest)
+
+    monkeypatch.setattr(socket, "socket", without_ipv6)
+    assert is_available(Address("127.0.0.1", 5300))
+    assert not is_available(Address("192.0.2.1", 5300))
+    assert not is_available(Address("::1", 5300))
+    with pytest.raises(ListenError, match="this machine does without IPv6"):
+        bind(Address("::1", 0))

@@ -25,10 +25,10 @@ from pippin.control.changes import Outcome
 from pippin.control.channel import Channel, ChannelError, default_path
 from pippin.control.notify import notify
 from pippin.control.places import Place, places_in
-from pippin.control.settings import Settings, SettingsError, read_settings
+from pippin.control.settings import DEFAULT_LISTEN, Settings, SettingsError, read_settings
 from pippin.control.workers import KILL_AFTER, WorkerSlot, worker_count
 from pippin.engine import engine_name
-from pippin.serve.listen import Address, check_free, parse_address
+from pippin.serve.listen import Address, check_free, is_available, parse_address
 from pippin.serve.options import WorkerOptions
 from pippin.store import Store
 
@@ -96,6 +96,8 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         self._end = loop.create_future()
         addresses = [parse_address(text) for text in self._settings.listen]
+        if self._settings.listen == DEFAULT_LISTEN:  # nobody asked for IPv6 in particular: it may be missing
+            addresses = [address for address in addresses if is_available(address)] or addresses
         for address in addresses:
             check_free(address)
         private = None if self._settings.state else tempfile.mkdtemp(prefix="pippin-")

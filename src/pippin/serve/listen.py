@@ -87,6 +87,16 @@ def bind(address: Address) -> tuple[Address, socket.socket, socket.socket]:
     raise AssertionError("unreachable")
 
 
+def is_available(address: Address) -> bool:
+    """Whether this machine has the address at all."""
+    try:
+        with socket.socket(address.family, socket.SOCK_DGRAM) as sock:
+            sock.bind((address.host, 0))
+    except OSError:
+        return False
+    return True
+
+
 def check_free(address: Address) -> None:
     """Raise `ListenError` if anybody listens there: SO_REUSEPORT would let us in beside another server of ours."""
     for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM) if address.port else ():
@@ -94,7 +104,10 @@ def check_free(address: Address) -> None:
 
 
 def _bind(address: Address, kind: socket.SocketKind, shared: bool = True) -> socket.socket:
-    sock = socket.socket(address.family, kind)
+    try:
+        sock = socket.socket(address.family, kind)
+    except OSError as error:  # a kernel without IPv6
+        raise ListenError(_explain(error, address, kind)) from error
     try:
         sock.setblocking(False)
         if address.family == socket.AF_INET6:
@@ -140,5 +153,6 @@ def _explain(error: OSError, address: Address, kind: socket.SocketKind) -> str:
         errno.EADDRINUSE: f"another program listens there; `ss -lnp 'sport = :{address.port}'` shows which",
         errno.EACCES: "ports below 1024 need root or CAP_NET_BIND_SERVICE; port 5300 needs neither",
         errno.EADDRNOTAVAIL: "this machine does not have that address; `ip address` shows those it has",
+        errno.EAFNOSUPPORT: "this machine does without IPv6",
     }.get(error.errno or 0, error.strerror or str(error))
     return f"cannot listen on {address} ({protocol}): {hint}"

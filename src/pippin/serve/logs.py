@@ -44,7 +44,7 @@ class _Line:
     def __call__(self, _logger: Any, _name: str, event: MutableMapping[str, Any]) -> str:
         time = event.pop("timestamp", "")
         mark, colour = _MARKS.get(event.pop("level", ""), ("", ""))
-        what = mark + str(event.pop("event", ""))
+        what = mark + _printable(str(event.pop("event", "")))
         if colour and self._colour:
             what = colour + what + _PLAIN
         pairs = (f"{key}={_quote(value)}" for key, value in event.items())
@@ -57,5 +57,9 @@ def _quote(value: object) -> str:
     if text and all(character.isprintable() and character not in ' "=\\' for character in text):
         return text
     inner = text.replace("\\", "\\\\").replace('"', '\\"')
-    escaped = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in inner)
-    return f'"{"".join(escaped)}"'
+    return f'"{_printable(inner)}"'
+
+
+def _printable(text: str) -> str:
+    """Nothing from a zone file or a packet may end a line or steer a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
