@@ -1135,6 +1135,8 @@ class Compiler:
                 self._put_addresses(start, length, target, signed)
             record = self._next_of(record, rdtype)
             n += 1
+        if record >= 0:
+            self.block_flags |= BLOCK_SLOW
 
     @cython.cfunc
     def _put_addresses(
@@ -1177,6 +1179,12 @@ class Compiler:
                 name = self._target(record, T_NS)
                 name_length = self._name_length(name, 255)
                 target = self._exact(name, name_length)
+                if (
+                    target >= 0
+                    and self.node_flags[target] & OCCLUDED
+                    and not self.node_flags[self.node_above[target]] & CUT
+                ):
+                    target = -1  # below a DNAME: no such name, whatever the zone says there
                 if target >= 0 and target not in seen:
                     seen.append(target)
                     below = target == cut or (
@@ -1189,6 +1197,8 @@ class Compiler:
                         )
                 record = self._next_of(record, T_NS)
                 n += 1
+            if record >= 0:
+                self.block_flags |= BLOCK_SLOW  # more than are looked up here; none may be missing (RFC 9471)
 
     # ---- writing blocks, entries, nodes
 
