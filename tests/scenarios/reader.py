@@ -7,12 +7,14 @@ Refuses everything it does not know: a word misspelt is a `ScenarioError` with f
 
 from __future__ import annotations
 
+import base64
 import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import dns.dnssec
 import dns.exception
 import dns.name
 import dns.opcode
@@ -20,6 +22,7 @@ import dns.rcode
 import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
+import dns.rdtypes.ANY.NSEC3
 import dns.rdtypes.ANY.RRSIG
 import dns.zone
 
@@ -81,7 +84,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """One expected record. `rdatas` empty: an RRSIG (compared with the zone's own) covering `covers`."""
+    """One expected record. `rdata` None: an RRSIG covering `covers`, one of the zone's own."""
 
     owner: dns.name.Name
     ttl: int
@@ -279,7 +282,7 @@ class _Reader:
                 if reply is None or not open_section:
                     raise self.error("a record outside a section")
                 section = reply.section(open_section)
-                section = replace(section, records=section.records + tuple(self._records(body)))
+                section = replace(section, records=section.records + tuple(self._records(body, section.records)))
                 reply = replace(reply, sections=reply.sections | {open_section: section})
                 continue
             word, _, rest = body.partition(" ")
@@ -455,17 +458,26 @@ class _Reader:
             pairs.append((name, value))
         return tuple(pairs)
 
-    def _records(self, text: str) -> Iterator[Expected]:
-        words = text.split(None, 3)
+    def _records(self, text: str, already: tuple[Expected, ...]) -> Iterator[Expected]:
+        """The records one line stands for; `already`: what the section has, since NSEC3 records can serve twice."""
+        signed = text.endswith(" +sig")
+        words = text.removesuffix(" +sig").split(None, 3)
         rdclass = "IN"
         if len(words) > 3 and words[2] == "CH":
             rdclass = words.pop(2)
             words = [*words[:2], *words[2].split(None, 1)]
         if len(words) < 3:
-            raise self.error(f"expected OWNER TTL [CH] TYPE [RDATA], found {text!r}")
-        owner, ttl = self._name(words[0]), self._number(words[1])
+            raise self.error(f"expected OWNER TTL [CH] TYPE [RDATA] [+sig], found {text!r}")
+        ttl = self._number(words[1])
         rdtype = self._mnemonic(dns.rdatatype.from_text, words[2], "type")
         rest = words[3] if len(words) == 4 else ""
+        relation, colon, name = words[0].partition(":")
+        if colon and relation in ("matching", "covering"):
+            owner = self._hashed(relation, self._name(name))
+            if any(record.owner == owner for record in already):
+                return
+        else:
+            owner = self._name(words[0])
         if rdtype == dns.rdatatype.RRSIG:
             yield Expected(owner, ttl, rdtype, None, self._mnemonic(dns.rdatatype.from_text, rest, "type covered"))
         elif rest:
@@ -478,3 +490,23 @@ class _Reader:
                 yield Expected(owner, ttl, rdtype, rdata)
         else:
             raise self.error(f"no RRset {owner} {words[2]} in the zones of this file; write its RDATA")
+        if signed:
+            for _ in self.signatures.get((owner, rdtype), (None,)):
+                yield Expected(owner, ttl, dns.rdatatype.RRSIG, None, rdtype)
+
+    def _hashed(self, relation: str, name: dns.name.Name) -> dns.name.Name:
+        """The owner of the NSEC3 record that matches or covers `name` (RFC 5155 section 1.3)."""
+        for (owner, rdtype), (_, rdatas) in self.rrsets.items():
+            if rdtype != dns.rdatatype.NSEC3 or not name.is_subdomain(owner.parent()):
+                continue
+            record = rdatas[0]
+            assert isinstance(record, dns.rdtypes.ANY.NSEC3.NSEC3)
+            wanted = dns.dnssec.nsec3_hash(name, record.salt, record.iterations, record.algorithm)
+            first = owner.labels[0].decode().upper()
+            last = base64.b32hexencode(record.next).decode().upper()
+            if relation == "matching":
+                if first == wanted:
+                    return owner
+            elif first < wanted < last or (last <= first and (wanted > first or wanted < last)):
+                return owner
+        raise self.error(f"no NSEC3 record {relation} {name}")

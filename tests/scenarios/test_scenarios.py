@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-
 from tests.peers.server import HOST
 from tests.scenarios.exchange import run
 from tests.scenarios.reader import Case, Scenario, parse
@@ -23,31 +23,33 @@ def asked(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def did_not_start() -> dict[Path, str]:
-    """Scenarios whose server failed once: their further cases fail at once instead of waiting as long again."""
-    return {}
+def address_for(asked: str) -> Iterator[Callable[[Scenario], tuple[str, int]]]:
+    """Where a scenario's server listens. It runs until the cases come to another scenario file."""
+    stack = ExitStack()
+    current: Scenario | None = None
+    address: tuple[str, int] | None = None
+
+    def switch(scenario: Scenario) -> tuple[str, int]:
+        nonlocal current, address
+        if scenario is not current:
+            stack.close()
+            current, address = scenario, None
+            address = HOST, stack.enter_context(start(asked, scenario)).port
+        if address is None:
+            pytest.fail("the server did not start, see the first failure of this file", pytrace=False)
+        return address
+
+    with stack:
+        yield switch
 
 
-@pytest.fixture(scope="module")
-def address(
-    request: pytest.FixtureRequest, asked: str, did_not_start: dict[Path, str]
-) -> Iterator[tuple[str, int]]:
-    """One server for all cases of a scenario file (pytest groups the cases by this fixture's parameter)."""
-    scenario: Scenario = request.param
+@pytest.mark.parametrize(("scenario", "case"), CASES)
+def test_scenario(
+    scenario: Scenario, case: Case, asked: str, address_for: Callable[[Scenario], tuple[str, int]]
+) -> None:
     if scenario.only_pippin and asked != "pippin":
         pytest.skip(f"only Pippin: {scenario.only_pippin}")
-    if scenario.path in did_not_start:
-        pytest.fail(did_not_start[scenario.path], pytrace=False)
-    did_not_start[scenario.path] = f"the server for {scenario.path.name} did not start; see the first failure"
-    with start(asked, scenario) as server:
-        del did_not_start[scenario.path]
-        yield HOST, server.port
-
-
-@pytest.mark.parametrize(("address", "case"), CASES, indirect=["address"])
-def test_scenario(address: tuple[str, int], case: Case, asked: str, request: pytest.FixtureRequest) -> None:
-    scenario: Scenario = request.node.callspec.params["address"]
-    report = run(address, case, scenario, lenient=asked != "pippin")
+    report = run(address_for(scenario), case, scenario, lenient=asked != "pippin")
     if asked in case.peers_differ:
         assert report, f"{case.path.name}:{case.line}: peers-differ names {asked}, but it answers as expected"
         pytest.xfail(f"{asked} differs: {case.peers_differ[asked]}")
@@ -56,5 +58,5 @@ def test_scenario(address: tuple[str, int], case: Case, asked: str, request: pyt
 
 
 def test_there_are_at_least_150_cases() -> None:
-    """Issue 2 asks for them; a glob that finds nothing must not pass."""
+    """A glob that finds nothing must not pass."""
     assert len(CASES) >= 150
