@@ -27,7 +27,9 @@ def main() -> int:
     """What the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m fuzz", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("targets", nargs="*", choices=[[], *NAMES], default=[], metavar="TARGET", help=" ".join(NAMES))
-    parser.add_argument("--seconds", type=float, default=DEFAULT_SECONDS, metavar="N", help="for each target and engine")
+    parser.add_argument(
+        "--seconds", type=float, default=DEFAULT_SECONDS, metavar="N", help="for each target and engine"
+    )
     parser.add_argument("--start", type=int, default=None, help="the first case; by default the clock chooses")
     parser.add_argument("--case", type=int, help="run only this case")
     parser.add_argument("--engine", choices=("uncompiled", "asan", "both"), default="both")
