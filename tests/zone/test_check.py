@@ -247,6 +247,15 @@ def test_nsec3_owner_that_is_no_hash():
     ]
 
 
+@pytest.mark.parametrize("signature", ["", "b RRSIG TXT 13 2 3600 20400101000000 20200101000000 1 @ AAAA\n"])
+def test_rrset_that_no_message_can_hold(signature):
+    text = APEX + "".join("b TXT " + f'"{i} is long{" " * 240}" ' * 5 + "\n" for i in range(60)) + signature
+    assert problems(text) == [
+        "zone.txt:4:1: the RRset of this record at b.example. does not fit into a message of 65535 octets "
+        "(RFC 1035 section 4.2.2); no server could send it: give the name fewer records"
+    ]
+
+
 def test_nsec3_iterations_that_cost_too_much():
     text = (
         APEX + "@ RRSIG SOA 8 1 300 20300101000000 20200101000000 1 example. AAAA\n@ NSEC3PARAM 1 0 2501 -\n"

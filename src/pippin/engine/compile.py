@@ -1063,8 +1063,17 @@ class Compiler:
             self._put_negative(signed)
             return
         self.answers += self._put_rrset(owner, owner_length, node, rdtype, signed)
+        if self.overflow and owner_length == 0:
+            self._find_too_large(node, rdtype)
         if rdtype == T_NS or rdtype == T_MX or rdtype == T_SRV or rdtype == T_SVCB or rdtype == T_HTTPS:
             self._put_targets(node, rdtype, signed)
+
+    @cython.cfunc
+    def _find_too_large(self, node: cython.Py_ssize_t, rdtype: cython.int) -> cython.void:
+        """An RRset that no message can hold; it is met once without its signatures and once with them."""
+        record: cython.Py_ssize_t = self._first_of(node, rdtype)
+        if ("rrset-too-large", int(self.record_offset[record])) not in self.findings:
+            self._find("rrset-too-large", record)
 
     @cython.cfunc
     def _put_negative(self, signed: cython.bint) -> cython.void:
@@ -1162,6 +1171,8 @@ class Compiler:
         self._begin(start, length)
         self.block_flags = GLUE_REQUIRED
         self.authorities += self._put_rrset(start, length, cut, T_NS, False)
+        if self.overflow:
+            self._find_too_large(cut, T_NS)
         if signed:
             if self.node_has[cut] & HAS_DS:
                 self.authorities += self._put_rrset(start, length, cut, T_DS, True)

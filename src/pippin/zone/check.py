@@ -113,6 +113,10 @@ _MESSAGES: dict[str, Callable[[str, str], str]] = {
         f"the apex {origin} has no NS records (RFC 1035 section 5.2); "
         "resolvers and secondaries need the names of its servers there"
     ),
+    "rrset-too-large": lambda owner, origin: (
+        f"the RRset of this record at {owner} does not fit into a message of 65535 octets (RFC 1035 section 4.2.2); "
+        "no server could send it: give the name fewer records"
+    ),
     "nsec3-iterations": lambda owner, origin: (
         "more than 2500 NSEC3 iterations (RFC 5155 section 10.3); sign the zone with 0 (RFC 9276 section 3.1)"
     ),

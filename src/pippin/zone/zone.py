@@ -243,6 +243,8 @@ class Zone:
         kind = dns.rdatatype.RdataType.make(rdtype)
         rrset = dns.rrset.RRset(owner, _IN, kind, dns.rdatatype.RdataType.make(covers))
         for _ in range(block.answers + block.authorities):
+            if at == len(message):
+                break  # an RRset too large for a message, which `check` calls an error
             _, used = dns.name.from_wire(message, at)
             at += used
             found = int.from_bytes(message[at : at + 2], "big")
