@@ -50,6 +50,7 @@ def serve(
 
     from pippin.control.channel import ChannelError
     from pippin.control.supervisor import Hooks, NothingToServe, Supervisor
+    from pippin.control.workers import WorkerFailure
     from pippin.serve import logs
     from pippin.serve.listen import ListenError, parse_address
     from pippin.serve.worker import run_loop
@@ -78,7 +79,7 @@ def serve(
         code = run_loop(supervisor.run())
     except NothingToServe:
         fail("no zone could be served")
-    except (ListenError, StoreError, ChannelError) as error:
+    except (ListenError, StoreError, ChannelError, WorkerFailure) as error:
         fail(error)
     finally:
         progress.close()

@@ -91,7 +91,9 @@ class Supervisor:
         self._since = time.time()
 
     async def run(self) -> int:
-        """Raises `ListenError`, `StoreError`, `ChannelError` or `NothingToServe` if serving cannot begin."""
+        """The exit code. Where serving cannot begin: `ListenError`, `StoreError`, `ChannelError`, `WorkerFailure`,
+        `NothingToServe`.
+        """
         began = time.monotonic()
         loop = asyncio.get_running_loop()
         self._end = loop.create_future()
@@ -121,8 +123,7 @@ class Supervisor:
                 if rejected and not served:
                     raise NothingToServe
                 may_answer.set()
-                answering = (slot.answering.wait() for slot in self._slots)
-                if await self._unless_ended(asyncio.gather(*answering)):
+                if await self._unless_ended(self._all_answer(tasks)):
                     seconds = time.monotonic() - began
                     self._hooks.started(Started(tuple(addresses), tuple(served), rejected, count, seconds))
                     notify("READY=1")
@@ -154,6 +155,14 @@ class Supervisor:
             return False
         task.result()
         return True
+
+    async def _all_answer(self, keepers: list[asyncio.Task[None]]) -> None:
+        """Wait until every worker answers. A keeper only ends by itself when it gives up: WorkerFailure."""
+        answering = asyncio.gather(*(slot.answering.wait() for slot in self._slots))
+        waited_for: set[asyncio.Future[Any]] = {answering, *keepers}
+        done, _ = await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
 
     def _places(self) -> list[Place]:
         return [*self._given, *places_in(self._settings)]

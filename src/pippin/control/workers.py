@@ -33,8 +33,15 @@ PAUSE_FIRST, PAUSE_MOST = 0.25, 30.0
 PAUSE_WITH_SOCKETS = 1.0
 """Pauses longer than this give up the dead worker's sockets."""
 
+GIVE_UP_AFTER = 5
+"""Deaths of a worker that has never answered, after which serving is given up: it will not do better next time."""
+
 KILL_AFTER = 2.0
 """Seconds beyond the drain timeout before a worker that does not end is killed."""
+
+
+class WorkerFailure(Exception):
+    """Workers cannot be started at all; why, they have said themselves."""
 
 
 class WorkerSlot:
@@ -47,6 +54,7 @@ class WorkerSlot:
         self._process: subprocess.Popen[bytes] | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._stopping = False
+        self._has_answered = False
         self.restarts = 0
         self.answering = asyncio.Event()
         self.gone = asyncio.Event()
@@ -70,7 +78,7 @@ class WorkerSlot:
         self._sockets.clear()
 
     async def keep(self, may_answer: asyncio.Event) -> None:
-        """Run a worker, and another when it dies, until `stop`."""
+        """Run a worker, and another when it dies, until `stop`. WorkerFailure if not one gets as far as answering."""
         deaths = 0
         while not self._stopping:
             started = time.monotonic()
@@ -86,6 +94,10 @@ class WorkerSlot:
                 break
             deaths = 1 if time.monotonic() - started > HEALTHY_AFTER else deaths + 1
             pause = 0.0 if deaths == 1 else min(PAUSE_FIRST * 2 ** (deaths - 2), PAUSE_MOST)
+            if deaths >= GIVE_UP_AFTER and not self._has_answered:
+                raise WorkerFailure(
+                    f"worker {self._options.index} died {deaths} times before it answered: {how}"
+                )
             log.error("a worker died, starting another", worker=self._options.index, died=how, pause=pause)
             self.restarts += 1
             if pause > PAUSE_WITH_SOCKETS:
@@ -152,6 +164,7 @@ class WorkerSlot:
         try:
             while line := await reader.readline():
                 if msgspec.json.decode(line)["event"] == "answering":
+                    self._has_answered = True
                     self.answering.set()
         except ConnectionError:
             return  # killed in the middle of a word

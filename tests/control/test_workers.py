@@ -1,0 +1,89 @@
+"""Worker processes as their slot sees them: started, told, replaced, given up."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+import structlog.testing
+
+from pippin.control import workers
+from pippin.control.workers import GIVE_UP_AFTER, WorkerFailure, WorkerSlot, worker_count
+from pippin.serve.listen import Address
+from pippin.serve.options import WorkerOptions
+
+
+@pytest.fixture
+def slot(monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerSlot]:
+    monkeypatch.setattr(workers, "PAUSE_FIRST", 0.001)
+    slot = WorkerSlot([Address("127.0.0.1", 0)], WorkerOptions(0, (), "nowhere", bytes(16)))
+    yield slot
+    slot.end()
+
+
+def replace_worker(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    """Run `program` instead of a worker; `control` is its end of the control socket."""
+    code = f"import socket, sys; control = socket.socket(fileno=int(sys.argv[1])).makefile('rw'); {program}"
+
+    def spawn(
+        control: workers.socket.socket, sockets: list[workers.socket.socket]
+    ) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-c", code, str(control.fileno())]
+        return subprocess.Popen(command, pass_fds=[control.fileno(), *(s.fileno() for s in sockets)])
+
+    monkeypatch.setattr(workers, "_spawn", spawn)
+
+
+def test_worker_that_never_answers_is_given_up(slot: WorkerSlot, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace_worker(monkeypatch, "sys.exit(3)")
+    with (
+        structlog.testing.capture_logs() as logs,
+        pytest.raises(WorkerFailure, match="before it answered: exit 3"),
+    ):
+        asyncio.run(asyncio.wait_for(slot.keep(asyncio.Event()), 20))
+    assert len(logs) == slot.restarts == GIVE_UP_AFTER - 1
+
+
+def test_worker_that_has_answered_is_replaced_for_ever(
+    slot: WorkerSlot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = 'print(\'{"event": "answering"}\', file=control, flush=True); sys.exit(1)'
+    replace_worker(monkeypatch, answers)
+
+    async def test() -> None:
+        keeping = asyncio.create_task(slot.keep(asyncio.Event()))
+        while slot.restarts < GIVE_UP_AFTER + 2:
+            await asyncio.sleep(0.01)
+        assert not keeping.done()
+        keeping.cancel()
+
+    with structlog.testing.capture_logs():
+        asyncio.run(asyncio.wait_for(test(), 20))
+
+
+def test_long_pauses_give_up_the_sockets_so_that_others_get_the_clients(
+    slot: WorkerSlot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "PAUSE_FIRST", 60.0)
+    replace_worker(monkeypatch, "sys.exit(1)")
+
+    async def test() -> None:
+        slot.bind()
+        keeping = asyncio.create_task(slot.keep(asyncio.Event()))
+        while slot.restarts < 2:
+            await asyncio.sleep(0.01)
+        assert not slot._sockets
+        keeping.cancel()
+
+    with structlog.testing.capture_logs() as logs:
+        asyncio.run(asyncio.wait_for(test(), 20))
+    assert [entry["pause"] for entry in logs] == [0.0, workers.PAUSE_MOST]
+
+
+def test_one_worker_a_core_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers.os, "sched_getaffinity", lambda pid: {0, 3, 5})
+    assert worker_count(0) == 3
+    assert worker_count(2) == 2
