@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from pippin.control import changes
-from pippin.control.changes import Changes, Outcome, prepare
+from pippin.control import prepare as preparing
+from pippin.control.changes import Changes, Outcome
 from pippin.control.places import Place
+from pippin.control.prepare import prepare
 from pippin.store import Store
 from pippin.zone.zone import Zone
 from tests.control.running import write_zone
@@ -156,6 +157,6 @@ def test_warnings_of_large_zones_are_only_for_those_who_ask(
     path = Path(place.path)
     path.write_text(path.read_text() + "mail MX 10 nowhere\n")
     assert "nowhere.example. does not exist" in str(prepare(place, 0).problems[0])
-    monkeypatch.setattr(changes, "WARNED_SIZE", 100)
+    monkeypatch.setattr(preparing, "WARNED_SIZE", 100)
     assert prepare(place, 0).problems == ()
     assert prepare(place, 0, thorough=True).problems

@@ -50,7 +50,7 @@ def test_killed_process_leaves_the_work_to_this_one(
     real = reading._by_processes
 
     def broken(places: list[Place], seed: int, processes: int) -> object:
-        monkeypatch.setattr(reading, "prepare", _die)
+        monkeypatch.setattr(reading, "_prepare_here", _die)
         try:
             yield from real(places, seed, processes)
         finally:

@@ -9,8 +9,9 @@ from pippin.cli.common import FAILED, Config, Files, fail, settings_and_places
 
 def check(files: Files = None, config: Config = None) -> None:
     """Check zones, and the configuration, without serving anything. Exit code 1 if something is wrong."""
-    from pippin.control.changes import has_errors, name_of, prepare
+    from pippin.control.changes import has_errors, name_of
     from pippin.control.places import Place, expand, places_in
+    from pippin.control.prepare import prepare
     from pippin.serve.listen import ListenError, parse_address
 
     settings, given, _ = settings_and_places(files, config)

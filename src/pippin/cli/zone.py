@@ -22,8 +22,9 @@ def export(
     import dns.name
     import dns.rdatatype
 
-    from pippin.control.changes import name_of, prepare
+    from pippin.control.changes import name_of
     from pippin.control.places import expand, places_in
+    from pippin.control.prepare import prepare
     from pippin.zone.zone import Zone
 
     settings, given, _ = settings_and_places(files, config)

@@ -164,6 +164,8 @@ def _report(outcome: Outcome, quietly: bool) -> None:
     if len(outcome.problems) > PROBLEMS_LOGGED:
         log.warning("more problems, `pippin check` shows all", more=len(outcome.problems) - PROBLEMS_LOGGED)
     name, file = outcome.zone_name, outcome.place.path
+    if not outcome.warned:
+        log.info("large zone, only errors were looked for; `pippin check` shows warnings too", zone=name)
     if not outcome.published and outcome.records:
         log.error("zone not changed, the old one stays", zone=name, file=file, serial=outcome.serial)
     elif not outcome.published:

@@ -1,9 +1,9 @@
-"""The one door for zone data: load, compile, check, publish. An error rejects the change whole.
+"""The one door for zone data: what was prepared is published. An error rejects the change whole.
 
-In: a `Place`. Out: an `Outcome` that says what is served from it now and everything that was found wrong. Whatever
-happens, the zone that was published last stays published until a better one replaces it; also over a restart, if
-the store is kept. Each image carries a note of the files it was made from: a zone whose files have not changed is
-taken from the store as it is.
+In: a zone read, compiled and checked (`control/prepare.py`). Out: an `Outcome` that says what is served from its
+place now and everything that was found wrong. Whatever happens, the zone that was published last stays published
+until a better one replaces it; also over a restart, if the store is kept. Each image carries a note of the files it
+was made from: a zone whose files have not changed is taken from the store as it is.
 """
 
 from __future__ import annotations
@@ -13,25 +13,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import dns.name
 import msgspec
 
 from pippin.control.places import Place
 from pippin.engine import layout
-from pippin.engine.compile import compile_zone
-from pippin.source.files import load
 from pippin.source.loaded import Dependency
 from pippin.store import StoreError
-from pippin.zone.check import check
 from pippin.zone.problem import Problem, Severity
 
 if TYPE_CHECKING:
     from pippin.store import Store
-
-
-WARNED_SIZE = 2 << 20
-"""Octets of records (about 50,000 of them) up to which warnings are looked for without being asked: 0.3 s. For a
-million records it would take several times as long as reading and compiling them."""
 
 
 class _Note(msgspec.Struct, frozen=True, array_like=True):
@@ -60,11 +51,13 @@ class Prepared:
     place: Place
     origin: bytes
     """Lower-case wire format; b"" if not even that could be found out."""
-    image: bytes | None
+    image: bytes | memoryview | None
     serial: int
     records: int
     problems: tuple[Problem, ...]
     dependencies: tuple[Dependency, ...]
+    warned: bool = True
+    """False: errors were looked for, warnings were not, the zone is too large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,41 +72,12 @@ class Outcome:
     records: int
     problems: tuple[Problem, ...]
     dependencies: tuple[Dependency, ...]
+    warned: bool = True
+    """False: errors were looked for, warnings were not, the zone is too large."""
 
     @property
     def zone_name(self) -> str:
         return name_of(self.origin) if self.origin else str(self.place)
-
-
-def prepare(place: Place, seed: int, *, thorough: bool = False) -> Prepared:
-    """Everything before publishing; `pippin check` is this and nothing else. `seed` is the store's.
-
-    Errors are always found, warnings only in zones up to `WARNED_SIZE` unless `thorough`.
-    """
-    loaded = load(place.path, place.origin)
-    image, problems = None, list(loaded.problems)
-    if loaded.origin and loaded.records:
-        image, findings = compile_zone(loaded.records, loaded.origin, seed, _note(place, loaded.dependencies))
-        broken = has_errors(problems)
-        if (
-            broken
-        ):  # what is wrong with the records that could be read; what the zone lacks may be in the others
-            findings = [(code, offset) for code, offset in findings if offset >= 0]
-        problems += check(
-            loaded.records,
-            loaded.origin,
-            loaded.files,
-            findings,
-            is_master_file=loaded.is_master_file,
-            warnings=not broken and (thorough or len(loaded.records) <= WARNED_SIZE),
-        )
-    if not image or has_errors(problems):
-        return Prepared(place, loaded.origin, None, 0, 0, tuple(sorted(problems)), loaded.dependencies)
-    header = layout.read_header(image)
-    problems.sort()
-    return Prepared(
-        place, loaded.origin, image, header.serial, header.records, tuple(problems), loaded.dependencies
-    )
 
 
 class Changes:
@@ -161,7 +125,7 @@ class Changes:
         if old is not None and old.origin != new.origin:
             self.withdraw(new.place)
         outcome = Outcome(
-            new.place, new.origin, True, new.serial, new.records, new.problems, new.dependencies
+            new.place, new.origin, True, new.serial, new.records, new.problems, new.dependencies, new.warned
         )
         self._serve(outcome)
         return outcome
@@ -192,7 +156,8 @@ def _rejected(new: Prepared, old: Outcome | None, *why: Problem) -> Outcome:
     return Outcome(new.place, new.origin, False, serial, records, (*new.problems, *why), new.dependencies)
 
 
-def _note(place: Place, dependencies: Iterable[Dependency]) -> bytes:
+def note_for(place: Place, dependencies: Iterable[Dependency]) -> bytes:
+    """The note that a compiled zone carries about where it came from."""
     files = tuple((os.path.abspath(file.path), file.size, file.mtime_ns) for file in dependencies)
     return msgspec.json.encode(_Note(*_key(place), files))
 
@@ -231,5 +196,20 @@ def has_errors(problems: Iterable[Problem]) -> bool:
 
 
 def name_of(origin: bytes) -> str:
-    """A zone's name as people write it: `example.com`, `.` for the root."""
-    return dns.name.from_wire(origin, 0)[0].to_text(omit_final_dot=True)
+    """A zone's name as people write it: `example.com`, `.` for the root. Bytes that are special are escaped.
+
+    Here and not by dnspython, which the control process of a restarted server has no other use for.
+    """
+    labels = []
+    at = 0
+    while length := origin[at]:
+        labels.append("".join(_SHOWN[byte] for byte in origin[at + 1 : at + 1 + length]))
+        at += 1 + length
+    return ".".join(labels) or "."
+
+
+_SHOWN = tuple(
+    f"\\{chr(byte)}" if chr(byte) in '"().;\\@$' else chr(byte) if 0x20 < byte < 0x7F else f"\\{byte:03d}"
+    for byte in range(256)
+)
+"""Each byte of a label as master files write it (RFC 1035 section 5.1)."""
