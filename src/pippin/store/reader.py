@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -56,8 +56,10 @@ class Reader:
         return whole[start : start + len(COUNTERS)]
 
     def _newest_log(self) -> Log:
-        number = max(int(path.name.partition(".")[2]) for path in self._folder.glob("log.*"))
-        return Log(self._folder / f"log.{number}")
+        while True:
+            number = max(int(path.suffix[1:]) for path in self._folder.glob("log.*"))
+            with contextlib.suppress(FileNotFoundError):  # a newer one came and this one went in between
+                return Log(self._folder / f"log.{number}")
 
     def counters(self) -> memoryview:
         """This worker's counters, for its Responder: 64-bit integers in the order of `pippin.engine.counters`."""
@@ -79,7 +81,6 @@ class Reader:
             self._log.close()
             self._log = self._newest_log()
             self._position = HEADER_SIZE
-            self._pins = dict.fromkeys(self._pins, 0)
             live = {}
             end = self._log.end
         for origin in self._live.keys() - live.keys():
@@ -101,11 +102,11 @@ class Reader:
             image = self._images[origin] = self._zones[entry.base : entry.base + entry.size]
         return image
 
-    @contextmanager
+    @contextlib.contextmanager
     def pinned(self) -> Iterator[None]:
         """Images seen now stay readable until the end of the block, whatever is published meanwhile."""
         pin = object()
-        self._pins[pin] = self._position
+        self._pins[pin] = self._log.position(self._position)
         try:
             yield
         finally:
@@ -114,4 +115,5 @@ class Reader:
 
     def _report(self) -> None:
         """Tell the writer how far this reader is: what was freed before that may be used again."""
-        self._counters[C_LOG_POSITION] = min(self._pins.values(), default=self._position)
+        position = self._log.position(self._position)
+        self._counters[C_LOG_POSITION] = min(self._pins.values(), default=position)

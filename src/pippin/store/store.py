@@ -9,13 +9,14 @@ import os
 import secrets
 import uuid
 import zlib
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from struct import Struct
 
 from pippin.engine import layout
 from pippin.engine.counters import C_LOG_POSITION, COUNTERS
-from pippin.store.log import HEADER_SIZE, MOVED, PLACE, REMOVE, Entry, Log
+from pippin.store.log import LOG_CAPACITY, MOVED, PLACE, REMOVE, Entry, Log, Torn, entry_size
 
 MAGIC = b"PIPSTOR1"
 CAPACITY = 1 << 36
@@ -56,12 +57,19 @@ class Store:
             raise StoreError(
                 f"{folder} is in use by another server; stop that one or give this one its own folder"
             ) from None
-        self._counters = self._open_counters(workers)
         self._live: dict[bytes, Entry] = {}
+        self._live_log = 0  # bytes of a log of nothing but what is live
         self._free: dict[int, list[int]] = {}
-        self._waiting: list[tuple[int, int, int]] = []  # (log position, base, size), oldest first
-        self._open_zones()
-        self._open_log()
+        self._waiting: deque[tuple[int, int, int]] = deque()  # (position, base, size), oldest first
+        self._left_logs: deque[Path] = deque()  # which some reader may still have to finish
+        try:
+            self._open_zones()
+            self._open_log()
+            self._counters = self._open_counters(workers)
+        except BaseException:
+            os.close(self._lock)
+            raise
+        self._find_free()
 
     @classmethod
     def open(cls, folder: str | Path, workers: int) -> Store:
@@ -74,18 +82,22 @@ class Store:
     # ---- opening
 
     def _open_counters(self, workers: int) -> memoryview:
-        path = self._folder / "counters"
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o640)
+        """A page for each worker, all zero. The file never shrinks: workers of the last run may still count in it."""
+        size = COUNTERS_SIZE * max(workers, 1)
+        fd = os.open(self._folder / "counters", os.O_RDWR | os.O_CREAT, 0o640)
         try:
-            os.ftruncate(fd, COUNTERS_SIZE * workers)
-            return memoryview(mmap.mmap(fd, COUNTERS_SIZE * workers)).cast("Q")
+            os.posix_fallocate(fd, 0, size)
+            counters = mmap.mmap(fd, size)
         finally:
             os.close(fd)
+        counters[:] = bytes(size)
+        return memoryview(counters).cast("Q")[: COUNTERS_SIZE // 8 * workers]
 
     def _open_zones(self) -> None:
         path = self._folder / "zones"
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
-        if os.fstat(self._fd).st_size == 0:
+        head = os.pread(self._fd, _SUPERBLOCK.size, 0)
+        if not head.strip(b"\0"):  # new, or its writer was killed before the first word
             try:
                 os.ftruncate(self._fd, CAPACITY)
             except OSError as error:
@@ -94,28 +106,28 @@ class Store:
                     "lift the file size limit or choose another folder"
                 ) from error
             self.seed = secrets.randbits(64)
-            os.pwrite(self._fd, _SUPERBLOCK.pack(MAGIC, self.seed, CAPACITY), 0)
             for old in self._folder.glob("log.*"):
                 old.unlink()
-        head = os.pread(self._fd, _SUPERBLOCK.size, 0)
-        magic, self.seed, self._capacity = _SUPERBLOCK.unpack(head)
-        if magic != MAGIC:
+            head = _SUPERBLOCK.pack(MAGIC, self.seed, CAPACITY)
+            os.pwrite(self._fd, head, 0)
+        if len(head) < _SUPERBLOCK.size or not head.startswith(MAGIC):
             raise StoreError(f"{path} is not a zone store; choose an empty folder")
+        _, self.seed, self._capacity = _SUPERBLOCK.unpack(head)
         self._map = mmap.mmap(self._fd, self._capacity)
 
     def _open_log(self) -> None:
         """Replay the newest log; what does not check out is left out, its source will be read again."""
-        numbers = sorted(int(path.name.partition(".")[2]) for path in self._folder.glob("log.*"))
+        logs = sorted(self._folder.glob("log.*"), key=lambda path: int(path.suffix[1:]))
         boot_id = uuid.UUID(Path("/proc/sys/kernel/random/boot_id").read_text().strip()).bytes
-        self._number = numbers[-1] if numbers else 1
-        if len(numbers) > 1 and not _is_complete(self._folder / f"log.{numbers[-2]}"):
-            (self._folder / f"log.{numbers[-1]}").unlink()  # it was being written when the last run ended
-            self._number = numbers[-2]
-        self._log = Log(self._folder / f"log.{self._number}", writable=True)
-        for number in numbers:
-            if number < self._number:
-                (self._folder / f"log.{number}").unlink()
-        fold(self._live, self._log.entries())
+        self._log = self._open_newest(logs)
+        for path in logs:
+            if path != self._log.path:
+                _lead_on(path)
+                path.unlink()
+        try:
+            fold(self._live, self._log.entries())
+        except Torn as torn:
+            self._log.cut(torn.args[0])
         # Without a crash of the operating system the page cache has kept what was written.
         suspect = self._log.boot_id != boot_id
         for origin, entry in list(self._live.items()):
@@ -123,7 +135,16 @@ class Store:
                 del self._live[origin]
                 self._log.append(REMOVE, origin)
         self._log.boot_id = boot_id
-        self._find_free()
+        self._live_log = sum(map(entry_size, self._live))
+
+    def _open_newest(self, logs: list[Path]) -> Log:
+        """A log gets its name when it is complete, so the newest counts; one that is damaged starts anew."""
+        newest = logs[-1] if logs else self._folder / "log.1"
+        try:
+            return Log(newest, writable=True)
+        except ValueError:
+            newest.unlink()
+            return Log(newest, writable=True)
 
     def _is_sound(self, entry: Entry, suspect: bool) -> bool:
         image = memoryview(self._map)[entry.base : entry.base + entry.size]
@@ -138,12 +159,13 @@ class Store:
             image.release()
 
     def _find_free(self) -> None:
-        """Room between the images that are live."""
+        """Room between the images that are live. Workers that outlived the last run may still look at it."""
         at = PAGE
         for entry in sorted(self._live.values(), key=lambda entry: entry.base):
             self._give_back(at, entry.base - at)
             at = entry.base + room_for(entry.size)
         self._end = at
+        self._tidy()
 
     # ---- publishing
 
@@ -152,25 +174,36 @@ class Store:
 
         Costs the writing of this image. StoreFull if there is no room.
         """
-        size = len(image)
-        base = self._allocate(size)
         view = memoryview(image)
-        written = 0
-        while written < size:
-            written += os.pwrite(self._fd, view[written : written + (1 << 30)], base + written)
+        size = len(view)
+        base = self._allocate(size)
         checksum = zlib.crc32(view)
+        try:
+            written = 0
+            while written < size:
+                written += os.pwrite(self._fd, view[written : written + (1 << 30)], base + written)
+            end = self._log.append(PLACE, origin, base, size, checksum)
+        except OSError as error:
+            self._free.setdefault(room_for(size), []).append(base)
+            raise StoreFull(f"{self._folder}: {size} bytes can't be written ({error.strerror})") from error
         old = self._live.get(origin)
-        end = self._log.append(PLACE, origin, base, size, checksum)
         self._live[origin] = Entry(PLACE, checksum, base, size, origin, end)
-        if old is not None:
-            self._waiting.append((end, old.base, old.size))
+        if old is None:
+            self._live_log += entry_size(origin)
+        else:
+            self._waiting.append((self._log.position(end), old.base, old.size))
         self._tidy()
 
     def withdraw(self, origin: bytes) -> None:
-        """Serve the zone no more. KeyError if it isn't served."""
-        old = self._live.pop(origin)
-        end = self._log.append(REMOVE, origin)
-        self._waiting.append((end, old.base, old.size))
+        """Serve the zone no more. KeyError if it isn't served, StoreFull if that can't be written down."""
+        old = self._live[origin]
+        try:
+            end = self._log.append(REMOVE, origin)
+        except OSError as error:
+            raise StoreFull(f"{self._log.path} can't be written ({error.strerror})") from error
+        del self._live[origin]
+        self._live_log -= entry_size(origin)
+        self._waiting.append((self._log.position(end), old.base, old.size))
         self._tidy()
 
     def zones(self) -> Iterator[bytes]:
@@ -222,47 +255,56 @@ class Store:
             fitting = room_for(room)
             if fitting > room:
                 fitting = next_smaller(room)
-            self._free.setdefault(fitting, []).append(base)
+            self._waiting.append((self._log.position(self._log.end), base, fitting))
             base += fitting
             room -= fitting
 
     def _tidy(self) -> None:
         """Use space again that no reader can see any more; write a log anew that has become long."""
         seen = self._read_up_to()
-        done = 0
-        for position, base, size in self._waiting:
-            if position > seen:
-                break
+        while self._waiting and self._waiting[0][0] <= seen:
+            _, base, size = self._waiting.popleft()
             if size >= PUNCH_FROM:
                 first, last = -(-base // PAGE) * PAGE, (base + size) // PAGE * PAGE
                 with contextlib.suppress(OSError):  # a file system without holes: the room is used again all the same
                     self._map.madvise(mmap.MADV_REMOVE, first, last - first)
             self._free.setdefault(room_for(size), []).append(base)
-            done += 1
-        del self._waiting[:done]
-        if self._log.end > LOG_SLACK + 2 * sum(24 + len(origin) for origin in self._live) and not self._waiting:
+        while self._left_logs and seen >= (int(self._left_logs[0].suffix[1:]) + 1) * LOG_CAPACITY:
+            self._left_logs.popleft().unlink(missing_ok=True)
+        if self._log.end > LOG_SLACK + 2 * self._live_log:
             self._rewrite_log()
 
     def _read_up_to(self) -> int:
-        """The log position that every worker has passed; the end if there are none."""
+        """The position that every worker has passed; the end if there are none."""
         stride = COUNTERS_SIZE // 8
         workers = len(self._counters) // stride
         positions = [self._counters[i * stride + C_LOG_POSITION] for i in range(workers)]
-        return min(positions, default=self._log.end)
+        return min(positions, default=self._log.position(self._log.end))
 
     def _rewrite_log(self) -> None:
-        """Start the next log with what is live; readers go on there when they come to MOVED."""
+        """Start the next log with what is live; readers go on there when they come to MOVED.
+
+        It is written under another name and gets its own when it is complete. If there is no room for it now, the
+        old one goes on.
+        """
         old = self._log
-        new = Log(self._folder / f"log.{self._number + 1}", writable=True)
-        for origin, entry in self._live.items():
-            new.append(PLACE, origin, entry.base, entry.size, entry.checksum)
-        new.boot_id = old.boot_id
-        old.append(MOVED, b"")
+        path = self._folder / f"log.{old.number + 1}"
+        unfinished = self._folder / f"unfinished-log.{old.number + 1}"
+        unfinished.unlink(missing_ok=True)
+        try:
+            new = Log(unfinished, writable=True)
+            for origin, entry in self._live.items():
+                new.append(PLACE, origin, entry.base, entry.size, entry.checksum)
+            new.boot_id = old.boot_id
+            unfinished.rename(path)
+            new.path = path
+            old.append(MOVED, b"")
+        except OSError:
+            unfinished.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+            return
         self._log = new
-        self._number += 1
-        for i in range(len(self._counters) // (COUNTERS_SIZE // 8)):
-            # Positions speak of one log; until a reader has moved on, it counts as having read nothing of this one.
-            self._counters[i * COUNTERS_SIZE // 8 + C_LOG_POSITION] = 0
+        self._left_logs.append(old.path)
         old.close()
 
 
@@ -278,13 +320,15 @@ def fold(live: dict[bytes, Entry], entries: Iterator[Entry]) -> bool:
     return False
 
 
-def _is_complete(path: Path) -> bool:
-    """The log was left for a newer one that is complete."""
-    log = Log(path)
-    try:
-        return any(entry.operation == MOVED for entry in log.entries(HEADER_SIZE))
-    finally:
-        log.close()
+def _lead_on(path: Path) -> None:
+    """Make sure that readers of a log that has been left find the next one: its writer may not have come to that."""
+    with contextlib.suppress(ValueError, OSError):  # damaged or no room: its readers keep what they have
+        log = Log(path, writable=True)
+        try:
+            if not any(entry.operation == MOVED for entry in log.entries()):
+                log.append(MOVED, b"")
+        finally:
+            log.close()
 
 
 SMALLEST = 64
