@@ -7,8 +7,9 @@ LISTEN ?= --listen 127.0.0.1:5300 --listen [::1]:5300
 WORKERS_FOR_TESTS ?= 2
 
 ENGINE_SOURCES := $(wildcard src/pippin/engine/*.py src/pippin/engine/*.pyx)
-# What depends on the engine runs a second time with the uncompiled engine.
-BOTH_WAYS := $(wildcard tests/engine tests/agreement tests/scenarios tests/zone tests/store tests/query tests/serve)
+# Tests of the running server run a second time with the uncompiled engine; those in tests/engine and tests/agreement
+# load both by themselves.
+BOTH_WAYS := $(wildcard tests/scenarios tests/serve tests/store)
 
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS_FOR_TESTS) --dist loadfile
 MAKEFLAGS += --no-print-directory
