@@ -62,7 +62,9 @@ PRIME = cython.declare(cython.ulonglong, 0x9E3779B97F4A7C15)
 MASK = cython.declare(cython.ulonglong, 0xFFFFFFFFFFFFFFFF)
 ONE = cython.declare(cython.ulonglong, 1)
 
+T_A = cython.declare(cython.int, 1)
 T_CNAME = cython.declare(cython.int, 5)
+T_AAAA = cython.declare(cython.int, 28)
 T_DS = cython.declare(cython.int, 43)
 T_RRSIG = cython.declare(cython.int, 46)
 T_NSEC = cython.declare(cython.int, 47)
@@ -85,6 +87,7 @@ OWN = cython.declare(cython.int, layout.OWN)
 DEFAULT_TYPE = cython.declare(cython.int, layout.DEFAULT_TYPE)
 SIGNED_ZONE = cython.declare(cython.int, layout.SIGNED)
 NSEC3_ZONE = cython.declare(cython.int, layout.NSEC3)
+PROVABLE = cython.declare(cython.int, layout.NSEC | layout.NSEC3)
 H_PROOF_TABLE = cython.declare(cython.Py_ssize_t, layout.H_PROOF_TABLE)
 H_PROOF_COUNT = cython.declare(cython.Py_ssize_t, layout.H_PROOF_COUNT)
 H_NSEC3_ITERATIONS = cython.declare(cython.Py_ssize_t, layout.H_NSEC3_ITERATIONS)
@@ -125,6 +128,7 @@ class Options:
         server_id: bytes = b"",
         cookie_secret: bytes = bytes(16),
         require_cookie: bool = False,
+        rotate: bool = False,
         cache_entries: int = 10_000,
         cache_bytes: int = 16 << 20,
         tcp_keepalive: int = 10,
@@ -140,6 +144,7 @@ class Options:
         self.server_id = server_id
         self.cookie_secret = cookie_secret
         self.require_cookie = require_cookie
+        self.rotate = rotate
         self.cache_entries = cache_entries
         self.cache_bytes = cache_bytes
         self.tcp_keepalive = tcp_keepalive
@@ -232,6 +237,9 @@ class Responder:
     udp_size: cython.Py_ssize_t
     server_id: cython.const[cython.uchar][::1]
     require_cookie: cython.bint
+    rotate: cython.bint
+    turn: cython.int
+    turning: cython.uchar[::1]
     keepalive: cython.int
     sip: cython.uchar[::1]
     digest: cython.uchar[::1]
@@ -252,6 +260,8 @@ class Responder:
     zone_origin_labels: cython.int[::1]
     zone_negative: cython.ulonglong[::1]
     zone_negative_signed: cython.ulonglong[::1]
+    zone_children: cython.int[::1]
+    below: dict
     zone_rows: cython.int[::1]
     zone_rows_mask: cython.ulonglong
     zone_rows_used: cython.Py_ssize_t
@@ -306,6 +316,9 @@ class Responder:
         self.udp_size = options.udp_size
         self.server_id = options.server_id
         self.require_cookie = options.require_cookie
+        self.rotate = options.rotate
+        self.turn = 0
+        self.turning = bytearray(MESSAGE_SIZE)
         self.keepalive = 10 * options.tcp_keepalive
         self.sip = bytearray(32)
         self.digest = bytearray(20)
@@ -314,6 +327,7 @@ class Responder:
         self.cache = AnswerCache(options.cache_entries, options.cache_bytes)
         self.single = Batch(1, MESSAGE_SIZE, MESSAGE_SIZE)
         self.places = {}
+        self.below = {}
         self.free_rows = []
         self.zone_count = 0
         self._make_rows(16)
@@ -364,6 +378,8 @@ class Responder:
             self.places[origin] = row
             self.depth[header.origin_labels] += 1
             self._enter_row(h, row)
+            self._count_below(origin, 1)
+        self.zone_children[row] = self.below.get(origin, 0)
         self.cache.clear()
 
     def remove(self, origin: bytes) -> None:
@@ -375,7 +391,21 @@ class Responder:
         self.zone_rows[slot] = -1
         self.depth[self.zone_origin_labels[row]] -= 1
         self.free_rows.append(row)
+        self._count_below(origin, -1)
         self.cache.clear()
+
+    def _count_below(self, origin: bytes, change: int) -> None:
+        """Keep count of the zones served below every name, and tell the zones above this one."""
+        at = 0
+        while origin[at]:
+            at += 1 + origin[at]
+            above = origin[at:]
+            self.below[above] = self.below.get(above, 0) + change
+            if not self.below[above]:
+                del self.below[above]
+            row = self.places.get(above)
+            if row is not None:
+                self.zone_children[row] += change
 
     def base_of(self, origin: bytes) -> int:
         """Where the zone with that origin starts in the mapped memory. KeyError if it is not served."""
@@ -397,6 +427,7 @@ class Responder:
         self.zone_origin_labels = array("i", bytes(4 * n))
         self.zone_negative = array("Q", bytes(8 * n))
         self.zone_negative_signed = array("Q", bytes(8 * n))
+        self.zone_children = array("i", bytes(4 * n))
 
     @cython.cfunc
     def _grow_rows(self) -> cython.void:
@@ -404,7 +435,7 @@ class Responder:
         hashes, bases, tables, masks = self.zone_hash, self.zone_base, self.zone_table, self.zone_mask
         flags, probes = self.zone_flags, self.zone_probe
         lengths, labels = self.zone_origin_length, self.zone_origin_labels
-        negatives, signed = self.zone_negative, self.zone_negative_signed
+        negatives, signed, children = self.zone_negative, self.zone_negative_signed, self.zone_children
         self._make_rows(2 * n)
         self.zone_hash[:n] = hashes
         self.zone_base[:n] = bases
@@ -416,6 +447,7 @@ class Responder:
         self.zone_origin_labels[:n] = labels
         self.zone_negative[:n] = negatives
         self.zone_negative_signed[:n] = signed
+        self.zone_children[:n] = children
 
     @cython.cfunc
     def _make_zone_table(self, slots: cython.Py_ssize_t) -> cython.void:
@@ -591,6 +623,9 @@ class Responder:
             after = self._read_additional(after, additionals)
             if after == 0:
                 return _SLOW  # not only an OPT record: TSIG, or nonsense
+            if after == -2:
+                self.counters[c_FORMERR] += 1
+                return self._give_error(FORMERR)  # RFC 7873 section 5.2.2
         if after != self.end:
             return self._formerr()
         if self.edns_version:
@@ -628,8 +663,11 @@ class Responder:
         """No question is fine only for a client that asks for a cookie (RFC 7873 section 5.4; RFC 9619)."""
         if questions == 0 and others == 0 and additionals == 1:
             self.question_length = 0
-            if self._read_additional(self.at + 12, 1) == self.end and self.cookie and not self.edns_version:
-                return self._give_error(0)
+            if self._read_additional(self.at + 12, 1) == self.end and not self.edns_version:
+                if self.cookie:
+                    return self._give_error(0)
+                self.counters[c_FORMERR] += 1
+                return self._give_error(FORMERR)  # with OPT, as RFC 6891 section 6.1.1 demands
             self._forget_query()
         return self._formerr()
 
@@ -711,7 +749,8 @@ class Responder:
 
     @cython.cfunc
     def _read_additional(self, at: cython.Py_ssize_t, count: cython.int) -> cython.Py_ssize_t:
-        """Read one OPT record (RFC 6891 section 6.1.2); the place after it, 0 if it is something else, -1 if it is bad."""
+        """Read one OPT record (RFC 6891 section 6.1.2); the place after it, 0 if it is something else,
+        -1 if it is bad, -2 if it is well-formed but for its cookie: the reply to that has an OPT record (section 7)."""
         end: cython.Py_ssize_t = self.end
         stop: cython.Py_ssize_t
         code: cython.int
@@ -739,7 +778,8 @@ class Responder:
             if code == COOKIE:
                 # RFC 7873 section 5.2.2: 8 bytes of client cookie, then none or 8 to 32 of server cookie
                 if length != 8 and (length < 16 or length > 40):
-                    return -1
+                    self.cookie = 0
+                    return -2
                 if not self.cookie:
                     self.cookie = at
                     self.cookie_length = cython.cast(cython.int, length)
@@ -775,7 +815,7 @@ class Responder:
             if parent >= 0:
                 row = parent
         base = self.zone_base[row]
-        proofs = self.dnssec_ok and self.zone_flags[row] & SIGNED_ZONE
+        proofs = self.dnssec_ok and self.zone_flags[row] & PROVABLE
         top = self.labels - self.zone_origin_labels[row]
         for i in range(top + 1):
             node = self._probe(row, i)
@@ -808,16 +848,18 @@ class Responder:
             self.counters[c_NXDOMAIN] += 1
             if proofs:
                 return self._deny(row, node, 0, i, NXDOMAIN)
-            return self._give_block(self.zone_negative[row], self.zone_origin_length[row], NXDOMAIN)
+            return self._give_negative(row, NXDOMAIN)
         if self.qtype == T_RRSIG:
             return self._slow()
         if self.qtype == T_DS and self._is_alias(node, row):
             return self._slow()  # it may lead to the apex, where the zone above has to answer
         block = self._entry(node, row)
+        if block < 0:
+            return self._slow()
         if block == 0:
             if proofs:
                 return self._deny(row, encloser, node, i, 0)
-            return self._give_block(self.zone_negative[row], self.zone_origin_length[row], 0)
+            return self._give_negative(row, 0)
         if wildcard and proofs:
             return self._give_expansion(row, block, reference, i)
         return self._give_block(block, reference, -1)
@@ -890,7 +932,7 @@ class Responder:
 
     @cython.cfunc
     def _entry(self, node: cython.Py_ssize_t, row: cython.Py_ssize_t) -> cython.Py_ssize_t:
-        """The block that answers the query type at a node, or 0."""
+        """The block that answers the query type at a node; 0 if there is none, -1 if the slow path has to look."""
         signed: cython.bint = self.zone_flags[row] & SIGNED_ZONE != 0
         stride: cython.Py_ssize_t = 12 if signed else 8
         at: cython.Py_ssize_t = node + (16 if signed else 8) + self.m[node + 1]
@@ -918,6 +960,8 @@ class Responder:
             if default == 0 or qtype == T_ANY:
                 return 0
             chosen = default
+        if self.zone_children[row] and not self._u16(chosen + 2) & OWN:
+            return -1  # an alias was followed inside this zone, and a zone below may know its target better
         if signed and self.dnssec_ok:
             at = self._u32(chosen + 8)
             if at:
@@ -935,6 +979,14 @@ class Responder:
         if self.dnssec_ok and self.zone_flags[row] & NSEC3_ZONE and not self._owns(cut, row, T_DS):
             return self._refer_insecurely(cut, row, block)
         return self._give_block(block, self.m[cut + 1] + self.zone_origin_length[row], -1)
+
+    @cython.cfunc
+    def _give_negative(self, row: cython.Py_ssize_t, rcode: cython.int) -> cython.int:
+        """SOA and, for who asked for it, its signatures; no proofs."""
+        block: cython.Py_ssize_t = self.zone_negative[row]
+        if self.dnssec_ok and self.zone_flags[row] & SIGNED_ZONE:
+            block = self.zone_negative_signed[row]
+        return self._give_block(block, self.zone_origin_length[row], rcode)
 
     # ---- denial of existence (RFC 4035 section 3.1.3, RFC 5155 section 7.2)
 
@@ -1368,6 +1420,8 @@ class Responder:
             additionals = self.fit_additionals
             truncated = self.fit_truncated
         _copy(self.o, body, self.m, block + 12, kept)
+        if self.rotate and answers > 1:
+            self._rotate(body, answers)
         if delta:
             for i in range(relocations):
                 at = self._u16(block + 12 + length + 2 * i)
@@ -1377,6 +1431,50 @@ class Responder:
                     self.o[body + at + 1] = cython.cast(cython.uchar, pointer & 255)
         self._close(kept, rcode, flags & AUTHORITATIVE != 0, truncated, answers, authorities, additionals)
         return _HIT
+
+    @cython.cfunc
+    def _rotate(self, at: cython.Py_ssize_t, answers: cython.int) -> cython.void:
+        """Begin the last RRset of A or AAAA records in an answer section with another record each time.
+
+        Only the addresses change places: owner, TTL and length are the same in all records of the set.
+        """
+        kind: cython.int = 0
+        size: cython.Py_ssize_t
+        first: cython.Py_ssize_t = 0
+        count: cython.int = 0
+        stride: cython.Py_ssize_t
+        shift: cython.int
+        i: cython.Py_ssize_t
+        j: cython.Py_ssize_t
+        while answers > 0:
+            while self.o[at] and self.o[at] < 0xC0:
+                at += 1 + self.o[at]
+            at += 2 if self.o[at] else 1
+            size = (self.o[at + 8] << 8) | self.o[at + 9]
+            i = (self.o[at] << 8) | self.o[at + 1]
+            if i == kind:
+                count += 1
+            elif (i == T_A and size == 4) or (i == T_AAAA and size == 16):
+                kind = cython.cast(cython.int, i)
+                first = at
+                count = 1
+            at += 10 + size
+            answers -= 1
+        if count < 2:
+            return
+        size = 4 if kind == T_A else 16
+        stride = 12 + size  # owners are pointers from the second record on
+        self.turn = (self.turn + 1) & 0xFFFF
+        shift = self.turn % count
+        first += 10
+        if first + (count - 1) * stride + size > at or count * size > len(self.turning):
+            return
+        for i in range(count):
+            for j in range(size):
+                self.turning[i * size + j] = self.o[first + ((i + shift) % count) * stride + j]
+        for i in range(count):
+            for j in range(size):
+                self.o[first + i * stride + j] = self.turning[i * size + j]
 
     @cython.cfunc
     def _give_body(

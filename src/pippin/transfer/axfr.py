@@ -74,7 +74,7 @@ class TransferOut:
         if zone is None:
             return NOTAUTH  # RFC 5936 section 2.2.1: a transfer is of a zone, by its very name
         if query.type == dns.rdatatype.IXFR and (
-            query.transport is Transport.UDP or not _is_behind(_serial_in(query), zone.serial)
+            not _is_behind(_serial_in(query), zone.serial) or query.transport is Transport.UDP
         ):
             # RFC 1995 section 2: over UDP "the server's current version" tells the client to come again over
             # TCP; and to a client that has it already, the SOA alone says so.
