@@ -301,7 +301,7 @@ def _check_opt(ask: Ask, reply: Reply, message: dns.message.Message, lenient: bo
     wanted = dict(reply.opt)
     problems = []
     present = message.edns >= 0
-    if "none" in wanted or (ask.edns is None and ask.wire is None and ask.stream is None):
+    if "none" in wanted or (ask.edns is None and not ask.records and ask.wire is None and ask.stream is None):
         return ["an OPT record that the query did not ask for"] if present else []
     if not present:
         return ["no OPT record"] if (ask.edns is not None and ask.opts == 1) or wanted else []

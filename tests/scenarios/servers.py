@@ -142,6 +142,7 @@ def _named(settings: dict[str, str], files: Files, folder: Path, port: int) -> l
   max-udp-size 1232;
   edns-udp-size 1232;
   notify no;
+  max-records-per-type 0;
   version {quoted("version")};
   server-id {quoted("id")};
   hostname {quoted("id")};
