@@ -65,7 +65,7 @@ class PathTarget:
         memory = self.batch.buffers()[0]
         memory[:] = bytes([filling]) * len(memory)
         for place in range(3):
-            self.batch.set_query(place, query if place == 1 else memory[:13], CLIENT)
+            self.batch.set_query(place, query if place == 1 else bytes(memory[:13]), CLIENT)
         asked.answer(self.batch, 3, NOW)
         verdict = self.batch.verdict(1)
         reply = self.batch.reply(1) if verdict == self.path.HIT else b""
@@ -181,9 +181,13 @@ class TcpTarget:
             at += 2 + length
 
     async def _feed(self, pieces: list[bytes]) -> bytes:
-        server = TcpServer(
-            self.responder.answer_stream, lambda *_: b"", lambda _: False, lambda: None, TcpLimits(pipeline=1 << 30)
-        )
+        def answer(message: bytes, client: bytes, _: int) -> tuple[int, bytes]:
+            """Always at the same time: cookies have the second in them."""
+            verdict, reply = self.responder.answer_stream(message, client, NOW)
+            return int(verdict), bytes(reply)
+
+        limits = TcpLimits(pipeline=1 << 30)
+        server = TcpServer(answer, lambda *_: b"", lambda _: False, lambda: None, limits)
         transport = Wire()
         connection = server.connection()
         connection.connection_made(transport)

@@ -193,13 +193,12 @@ def test_a_full_disk_under_the_log_is_an_error_and_no_signal(store, monkeypatch)
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "posix_fallocate", full)
+    store._log._secured = 0
     with pytest.raises(StoreFull, match="No space left on device"):
-        for _ in range(10_000):
-            publish(store, "b.example.", 1)
+        publish(store, "b.example.", 1)
     with pytest.raises(StoreFull, match="No space left on device"):
-        while True:
-            store.withdraw(A)
-            publish(store, "a.example.", 1)
+        store.withdraw(A)
+    assert list(store.zones()) == [A]
 
 
 @pytest.mark.parametrize("size", [0, 1, 63, 64, 65, 72, 73, 127, 128, 129, 1000, 4096, 5000, 1 << 20, (1 << 33) + 1])

@@ -62,6 +62,11 @@ def test_good_zone_has_no_problems():
             "names must end in example.: is there a dot too many at the end of it?",
         ),
         (
+            APEX + "o TYPE41 \\# 0",
+            "zone.txt:4:1: o.example. has a record of a type that only queries and messages have "
+            "(RFC 6895 section 3.1); leave it out",
+        ),
+        (
             APEX + "w CNAME ns\nw CNAME other.",
             "zone.txt:5:1: w.example. has a second CNAME record (RFC 2181 section 10.1); "
             "a name has one CNAME or none",

@@ -78,6 +78,7 @@ T_KEY = cython.declare(cython.int, 25)
 T_AAAA = cython.declare(cython.int, 28)
 T_SRV = cython.declare(cython.int, 33)
 T_DNAME = cython.declare(cython.int, 39)
+T_OPT = cython.declare(cython.int, 41)
 T_DS = cython.declare(cython.int, 43)
 T_RRSIG = cython.declare(cython.int, 46)
 T_NSEC = cython.declare(cython.int, 47)
@@ -262,7 +263,7 @@ class Compiler:
         stream = bytes(records) + self.origin
         self.s = stream
         self.stream_end = end
-        while at < end:
+        while at + 20 <= end:
             at += 20 + _u16(self.s, at) + _u16(self.s, at + 8)
             n += 1
         if at != end:
@@ -286,9 +287,14 @@ class Compiler:
                 node = self._node_of(owner, owner_length)
                 previous = owner
                 previous_length = owner_length
+            self._check_rdata(rdtype, owner + owner_length, _u16(self.s, at + 8))
             at += 20 + owner_length + _u16(self.s, at + 8)
             if node < 0:
                 self._find("out-of-zone", i)
+                self.kept -= 1
+                continue
+            if rdtype == T_OPT or rdtype == 0 or 128 <= rdtype <= 255:
+                self._find("meta-type", i)
                 self.kept -= 1
                 continue
             if self.node_first[node] == 0:
@@ -300,6 +306,20 @@ class Compiler:
                 self.record_next[self.node_last[node] - 1] = i + 1
             self.node_last[node] = i + 1
             self.node_has[node] |= _kind(rdtype)
+
+    @cython.cfunc
+    def _check_rdata(
+        self, rdtype: cython.int, start: cython.Py_ssize_t, length: cython.Py_ssize_t
+    ) -> cython.void:
+        """What is looked at later without asking for its length is as long as it has to be; else ValueError."""
+        if rdtype == T_SRV or rdtype == T_SVCB or rdtype == T_HTTPS:
+            if length < (7 if rdtype == T_SRV else 3):
+                raise ValueError("SRV, SVCB or HTTPS rdata is cut short")
+            self._name_length(start + (6 if rdtype == T_SRV else 2), length - (6 if rdtype == T_SRV else 2))
+        elif rdtype == T_RRSIG and length < 19:
+            raise ValueError("RRSIG rdata is cut short")
+        elif rdtype == T_SOA and length < 22:
+            raise ValueError("SOA rdata is cut short")
 
     @cython.cfunc
     def _is_duplicate(self, node: cython.Py_ssize_t, record: cython.Py_ssize_t) -> cython.bint:

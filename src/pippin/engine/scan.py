@@ -174,6 +174,9 @@ class Scanner:
         self._last_ttl = -1
         self._errors = []
         self._unreported = 0
+        self._data = 0
+        self._data_line = 0
+        self._data_line_start = 0
         self._nesting = 0
         self._depth = 0
         self._rewinds = 0

@@ -99,6 +99,9 @@ _MESSAGES: dict[str, Callable[[str, str], str]] = {
         f"{owner} is outside the zone {origin} (RFC 1035 section 5.2); "
         f"names must end in {origin}: is there a dot too many at the end of it?"
     ),
+    "meta-type": lambda owner, origin: (
+        f"{owner} has a record of a type that only queries and messages have (RFC 6895 section 3.1); leave it out"
+    ),
     "second-cname": lambda owner, origin: (
         f"{owner} has a second CNAME record (RFC 2181 section 10.1); a name has one CNAME or none"
     ),
