@@ -7,5 +7,8 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--peer", choices=("nsd", "knot", "named"), default=None, help="ask this server the scenarios instead of Pippin"
+        "--peer",
+        choices=("nsd", "knot", "named"),
+        default=None,
+        help="ask this server the scenarios instead of Pippin",
     )

@@ -194,7 +194,13 @@ class _Reader:
         if not cases:
             raise self.error("no case in this file", 1)
         return Scenario(
-            self.path, tuple(self.zones), self.settings, self.only_pippin, tuple(cases), self.rrsets, self.signatures
+            self.path,
+            tuple(self.zones),
+            self.settings,
+            self.only_pippin,
+            tuple(cases),
+            self.rrsets,
+            self.signatures,
         )
 
     def _next_top(self) -> str | None:
@@ -282,7 +288,9 @@ class _Reader:
                 if reply is None or not open_section:
                     raise self.error("a record outside a section")
                 section = reply.section(open_section)
-                section = replace(section, records=section.records + tuple(self._records(body, section.records)))
+                section = replace(
+                    section, records=section.records + tuple(self._records(body, section.records))
+                )
                 reply = replace(reply, sections=reply.sections | {open_section: section})
                 continue
             word, _, rest = body.partition(" ")
@@ -381,10 +389,16 @@ class _Reader:
             if name == "dnssec":
                 return replace(ask, edns=ask.edns or 0, edns_flags=ask.edns_flags | 0x8000)
             if name in ("tcp", "split", "shut"):
-                return replace(ask, tcp=True, split=ask.split or name == "split", shut=ask.shut or name == "shut")
+                return replace(
+                    ask, tcp=True, split=ask.split or name == "split", shut=ask.shut or name == "shut"
+                )
             if name in ("edns", "dupopt"):
                 return replace(ask, edns=0, opts=2 if name == "dupopt" else ask.opts)
-            simple = {"nsid": (3, b""), "keepalive": (11, b""), "cookie": (10, bytes.fromhex("2464c4abcf10c957"))}
+            simple = {
+                "nsid": (3, b""),
+                "keepalive": (11, b""),
+                "cookie": (10, bytes.fromhex("2464c4abcf10c957")),
+            }
             if name in simple:
                 return replace(ask, edns=ask.edns or 0, options=(*ask.options, simple[name]))
             raise self.error(f"unknown query word +{name}")
@@ -402,7 +416,9 @@ class _Reader:
             return replace(ask, edns=ask.edns or 0, options=(*ask.options, (12, bytes(self._number(value)))))
         if name == "ednsopt":
             code, _, data = value.partition(":")
-            return replace(ask, edns=ask.edns or 0, options=(*ask.options, (self._number(code), self._hex(data))))
+            return replace(
+                ask, edns=ask.edns or 0, options=(*ask.options, (self._number(code), self._hex(data)))
+            )
         if name == "optowner":
             return replace(ask, edns=ask.edns or 0, opt_owner=self._name(value).to_wire() or b"")
         if name == "opcode":
@@ -417,7 +433,11 @@ class _Reader:
             return replace(ask, counts=(number, nscount) if name == "ancount" else (ancount, number))
         if name == "trailing":
             return replace(ask, trailing=self._hex(value))
-        if name in ("answer", "authority", "additional"):  # a record in wire form, for messages that carry one
+        if name in (
+            "answer",
+            "authority",
+            "additional",
+        ):  # a record in wire form, for messages that carry one
             return replace(ask, records=(*ask.records, (name, self._hex(value))))
         raise self.error(f"unknown query word +{name}=")
 
@@ -432,7 +452,9 @@ class _Reader:
         flags = 0
         for word in words[1:]:
             if word not in HEADER_FLAGS or word == "qr":
-                raise self.error(f"unknown flag {word!r}; expected {', '.join(f for f in HEADER_FLAGS if f != 'qr')}")
+                raise self.error(
+                    f"unknown flag {word!r}; expected {', '.join(f for f in HEADER_FLAGS if f != 'qr')}"
+                )
             flags |= HEADER_FLAGS[word]
         return Reply(self.at, self._mnemonic(dns.rcode.from_text, words[0], "rcode"), flags)
 
@@ -479,10 +501,14 @@ class _Reader:
         else:
             owner = self._name(words[0])
         if rdtype == dns.rdatatype.RRSIG:
-            yield Expected(owner, ttl, rdtype, None, self._mnemonic(dns.rdatatype.from_text, rest, "type covered"))
+            yield Expected(
+                owner, ttl, rdtype, None, self._mnemonic(dns.rdatatype.from_text, rest, "type covered")
+            )
         elif rest:
             try:
-                yield Expected(owner, ttl, rdtype, dns.rdata.from_text(rdclass, dns.rdatatype.to_text(rdtype), rest))
+                yield Expected(
+                    owner, ttl, rdtype, dns.rdata.from_text(rdclass, dns.rdatatype.to_text(rdtype), rest)
+                )
             except dns.exception.DNSException as problem:
                 raise self.error(f"{text!r}: {problem}") from None
         elif (owner, rdtype) in self.rrsets:

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+
 from tests.peers.server import HOST
 from tests.scenarios.exchange import run
 from tests.scenarios.reader import Case, Scenario, parse
