@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from pippin.engine import layout
 from pippin.engine.counters import C_LOG_POSITION, COUNTERS
-from pippin.store.log import HEADER_SIZE, Entry, Log
-from pippin.store.store import _SUPERBLOCK, COUNTERS_SIZE, MAGIC, StoreError, fold
+from pippin.store.log import HEADER_SIZE, MOVED, PLACE, Log
+from pippin.store.store import _SUPERBLOCK, COUNTERS_SIZE, MAGIC, StoreError
 
 
 class Placing(Protocol):
@@ -41,7 +42,7 @@ class Reader:
         self._counters[C_LOG_POSITION] = 0
         self._pins: dict[object, int] = {}
         self._mapped = False
-        self._live: dict[bytes, Entry] = {}
+        self._live: dict[bytes, int] = {}  # where each zone's image begins
         self._images: dict[bytes, memoryview] = {}
         self._log = self._newest_log()
         self._position = HEADER_SIZE
@@ -75,31 +76,48 @@ class Reader:
         if not self._mapped:
             responder.map(self._zones)
             self._mapped = True
-        live = dict(self._live)
-        while fold(live, self._log.entries(self._position, end)):
-            # The log goes on under the next number, with everything that is live.
-            self._log.close()
-            self._log = self._newest_log()
-            self._position = HEADER_SIZE
-            live = {}
-            end = self._log.end
-        for origin in self._live.keys() - live.keys():
-            responder.remove(origin)
-            self._images.pop(origin, None)
-        for origin, entry in live.items():
+        news, end = self._news(end)
+        # A zone that was placed and removed meanwhile is not looked at: its bytes may be another's by now.
+        for origin, base in news.items():
             old = self._live.get(origin)
-            if old is None or old.base != entry.base:
-                responder.place(entry.base)
-                self._images.pop(origin, None)
-        self._live = live
+            if base == old:
+                continue
+            self._images.pop(origin, None)
+            if base is None:
+                del self._live[origin]
+                responder.remove(origin)
+            else:
+                self._live[origin] = base
+                responder.place(base)
         self._position = end
         self._report()
+
+    def _news(self, end: int) -> tuple[dict[bytes, int | None], int]:
+        """Where zones named in the log since last time lie now, None for those that are gone; and the log's end."""
+        news: dict[bytes, int | None] = {}
+        start = self._position
+        while self._fold(news, start, end):
+            # The log goes on under the next number, with everything that is live and nothing else.
+            self._log.close()
+            self._log = self._newest_log()
+            start, end = HEADER_SIZE, self._log.end
+            news = dict.fromkeys(self._live)
+        return news, end
+
+    def _fold(self, news: dict[bytes, int | None], start: int, end: int) -> bool:
+        """Apply log entries to `news`; True if the log goes on under the next number."""
+        for entry in self._log.entries(start, end):
+            if entry.operation == MOVED:
+                return True
+            news[entry.origin] = entry.base if entry.operation == PLACE else None
+        return False
 
     def zone_image(self, origin: bytes) -> memoryview | None:
         """The image of the zone with that origin (lower-case wire format), the same object while it is the same."""
         image = self._images.get(origin)
-        if image is None and (entry := self._live.get(origin)) is not None:
-            image = self._images[origin] = self._zones[entry.base : entry.base + entry.size]
+        if image is None and (base := self._live.get(origin)) is not None:
+            size = layout.read_header(self._zones[base:]).size
+            image = self._images[origin] = self._zones[base : base + size]
         return image
 
     @contextlib.contextmanager
