@@ -411,7 +411,9 @@ def _check_section(name: str, reply: Reply, got: list[dns.rrset.RRset], scenario
             )
         )
         if order != right:
-            found_order = " ".join(f"{n}/{dns.rdatatype.to_text(t)}" for n, t in order)
+            found_order = " ".join(
+                f"{n}/{dns.rdatatype.to_text(dns.rdatatype.RdataType(t))}" for n, t in order
+            )
             problems.append(f"answer: RRsets in another order: {found_order}")
     return problems
 

@@ -507,7 +507,12 @@ class _Reader:
         elif rest:
             try:
                 yield Expected(
-                    owner, ttl, rdtype, dns.rdata.from_text(rdclass, dns.rdatatype.to_text(rdtype), rest)
+                    owner,
+                    ttl,
+                    rdtype,
+                    dns.rdata.from_text(
+                        rdclass, dns.rdatatype.to_text(dns.rdatatype.RdataType(rdtype)), rest
+                    ),
                 )
             except dns.exception.DNSException as problem:
                 raise self.error(f"{text!r}: {problem}") from None
