@@ -76,6 +76,10 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
             description="Largest reply over UDP in octets, whatever a client says (RFC 9715).",
         ),
     ] = 1232
+    rotate: Annotated[
+        bool,
+        Meta(description="Begin RRsets of several addresses with another one each time. Default: as in the source."),
+    ] = False
     server_id: Annotated[
         CharacterString | None,
         Meta(description="Answer to `id.server` and `hostname.bind` (class CH) and NSID. Default: refused."),

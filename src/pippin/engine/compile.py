@@ -62,6 +62,7 @@ IS_NSEC3 = cython.declare(cython.int, layout.IS_NSEC3)
 IS_WILDCARD = cython.declare(cython.int, layout.IS_WILDCARD)
 NSEC_ZONE = cython.declare(cython.int, layout.NSEC)
 NSEC3_ZONE = cython.declare(cython.int, layout.NSEC3)
+SIGNATURES = cython.declare(cython.int, layout.SIGNATURES)
 OCCLUDED = cython.declare(cython.int, layout.OCCLUDED)
 OWN = cython.declare(cython.int, layout.OWN)
 SIGNED_ZONE = cython.declare(cython.int, layout.SIGNED)
@@ -188,6 +189,7 @@ class Compiler:
     out: cython.uchar[::1]
     out_size: cython.Py_ssize_t
     zone_flags: cython.int
+    has_signatures: cython.bint
     hash_mask: cython.ulonglong
     found: cython.Py_ssize_t
     nsec3: object
@@ -195,6 +197,7 @@ class Compiler:
 
     def __init__(self, origin: bytes, seed: int) -> None:
         self.findings = []
+        self.has_signatures = False
         self.origin = origin
         self.seed = seed
         self.label = array("i", bytes(4 * LABEL_LIMIT))
@@ -306,6 +309,8 @@ class Compiler:
                 self.record_next[self.node_last[node] - 1] = i + 1
             self.node_last[node] = i + 1
             self.node_has[node] |= _kind(rdtype)
+            if rdtype == T_RRSIG:
+                self.has_signatures = True
 
     @cython.cfunc
     def _check_rdata(
@@ -732,6 +737,8 @@ class Compiler:
                     self.zone_flags = NSEC3_ZONE
             elif self.node_has[0] & HAS_NSEC:
                 self.zone_flags = NSEC_ZONE
+        if self.zone_flags == 0 and self.has_signatures:
+            self.zone_flags = SIGNATURES
         for i in range(n):
             node = self.order[i]
             has = self.node_has[node]
@@ -1312,7 +1319,7 @@ class Compiler:
         signed: cython.uint = 0xFFFFFFFF
         self._build(node, rdtype, False, default)
         plain = self._save_block()
-        if self.zone_flags & SIGNED_ZONE and self.node_flags[node] & OCCLUDED == 0:
+        if self.zone_flags & SIGNED_ZONE and (self.node_flags[node] & OCCLUDED == 0 or self.node_has[node] & HAS_RRSIG):
             self._build(node, rdtype, True, default)
             signed = self._save_block()
         self._add_entry(layout.DEFAULT_TYPE if default else rdtype, flags, plain, signed)

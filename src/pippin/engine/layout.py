@@ -127,7 +127,8 @@ class Header(NamedTuple):
 # Zone flags
 NSEC = 1  # the zone is signed with NSEC
 NSEC3 = 2  # the zone is signed with NSEC3
-SIGNED = NSEC | NSEC3  # either: nodes and entries have the longer form
+SIGNATURES = 4  # there are RRSIG records, but no proofs that could go with them
+SIGNED = NSEC | NSEC3 | SIGNATURES  # any of them: nodes and entries have the longer form
 
 # Node flags
 CUT = 1  # a zone cut: NS below the apex

@@ -27,6 +27,7 @@ class WorkerOptions(Struct, frozen=True, forbid_unknown_fields=True):
     cache_size: int = 65536
     cache_bytes: int = 32 << 20
     udp_size: int = 1232
+    rotate: bool = False
     server_id: str | None = None
     version: str | None = None
     allow_transfer: tuple[str, ...] = ("127.0.0.0/8", "::1/128")

@@ -88,6 +88,7 @@ class Worker:
                 udp_size=options.udp_size,
                 server_id=(options.server_id or "").encode()[:NSID_LIMIT],
                 cookie_secret=options.cookie_secret,
+                rotate=options.rotate,
                 cache_entries=options.cache_size,
                 cache_bytes=options.cache_bytes,
                 tcp_keepalive=int(options.tcp_idle_timeout),

@@ -147,7 +147,7 @@ class Zone:
     @property
     def is_signed(self) -> bool:
         """Whether the zone can prove that names don't exist."""
-        return self._signed
+        return bool(self._header.flags & (layout.NSEC | layout.NSEC3))
 
     def predecessor(self, name: dns.name.Name) -> Node:
         """The last owner of an NSEC at or before `name` in canonical order. LookupError without NSECs."""
