@@ -1625,7 +1625,7 @@ class Responder:
             return
         if self.cookie:
             self._option(at, COOKIE, 24)
-            self._make_cookie(self.now)
+            self._make_cookie(self.now, False)
             for i in range(8):
                 self.o[at + 4 + i] = self.q[self.cookie + i]
             for i in range(16):
@@ -1775,8 +1775,12 @@ class Responder:
     # ---- cookies (RFC 7873, RFC 9018)
 
     @cython.cfunc
-    def _make_cookie(self, when: cython.uint) -> cython.void:
-        """The server cookie for this client, made at `when`, into sip[8:24]: version, reserved, timestamp, hash."""
+    def _make_cookie(self, when: cython.uint, again: cython.bint) -> cython.void:
+        """The server cookie for this client, made at `when`, into sip[8:24]: version, reserved, timestamp, hash.
+
+        `again`: the one that a cookie received is compared with. Its reserved octets count as they came, they need
+        not be zero (RFC 9018 section 4.2).
+        """
         i: cython.Py_ssize_t
         n: cython.Py_ssize_t
         family: cython.int = self.c[self.client] | (self.c[self.client + 1] << 8)
@@ -1784,9 +1788,8 @@ class Responder:
         for i in range(8):
             self.sip[i] = self.q[self.cookie + i]
         self.sip[8] = 1
-        self.sip[9] = 0
-        self.sip[10] = 0
-        self.sip[11] = 0
+        for i in range(9, 12):
+            self.sip[i] = self.q[self.cookie + i] if again else 0
         self.sip[12] = (when >> 24) & 255
         self.sip[13] = (when >> 16) & 255
         self.sip[14] = (when >> 8) & 255
@@ -1821,7 +1824,7 @@ class Responder:
         age = (self.now - when) & 0xFFFFFFFF  # serial arithmetic: a time in the near future is huge
         if age > 3600 and age < 0xFFFFFFFF - 300:
             return False
-        self._make_cookie(when)
+        self._make_cookie(when, True)
         for i in range(16):
             different |= self.sip[8 + i] ^ self.q[self.cookie + 8 + i]
         return different == 0
