@@ -12,14 +12,16 @@ import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from typing import TypeVar
 
 import structlog
 
 from pippin.control.changes import Changes, Outcome
-from pippin.control.places import ZONE_FILE_ENDINGS, Place, expand
+from pippin.control.inotify import Inotify, Lost
+from pippin.control.places import ZONE_FILE_ENDINGS, Place, expand, is_zone_file
 from pippin.control.reading import prepare_all
-from pippin.control.watch import Watcher
+from pippin.control.watch import SETTLE, Watcher
 from pippin.store import Store
 from pippin.zone.problem import Severity
 
@@ -47,6 +49,9 @@ class Catalogue:
         self._watcher = Watcher()
         self._outcomes: dict[Place, Outcome] = {}
         self._folders: set[Place] = set()
+        self._inotify: Inotify | None = None
+        self._gone: dict[str, float] = {}
+        self._named: set[Place] = set()
         self._is_closed = False
 
     def outcomes(self) -> list[Outcome]:
@@ -63,18 +68,64 @@ class Catalogue:
 
     async def reload(self, zone: str | None = None) -> list[Outcome]:
         """Read what is new or has changed, or one zone whatever its files look like; the outcomes of those read."""
+        await (
+            self._take_events()
+        )  # what is known to have changed need not wait until everything was looked at
         return await self._locked(self._reload_changed if zone is None else lambda: self._reload_one(zone))
 
     async def watch(self) -> None:
         """Reload what changes, for ever."""
+        try:
+            self._inotify = Inotify()
+        except OSError as error:
+            log.warning("changed files are noticed by looking at them only, not at once", reason=error)
+            await self._look_from_time_to_time()
+        else:
+            self._watcher.has_events = True
+            await self._locked(self._listen_to_folders)
+            await self._locked(self._reload_watched)  # what happened before the first folder was listened to
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._look_from_time_to_time())
+                tasks.create_task(self._listen(self._inotify))
+
+    async def _look_from_time_to_time(self) -> None:
         while True:
             await asyncio.sleep(self._watcher.interval)
-            await self._locked(self._reload_watched)
+            for paths in self._watcher.slices():
+                await self._locked(partial(self._reload_watched, paths))
+
+    async def _listen(self, inotify: Inotify) -> None:
+        while True:
+            await inotify.wait(SETTLE if self._gone else None)
+            await self._take_events()
+
+    async def _take_events(self) -> None:
+        """Act on what inotify has told; on files that are gone only after `SETTLE`: editors put new ones there."""
+        if self._inotify is None:
+            return
+        now = asyncio.get_running_loop().time()
+        try:
+            news = self._inotify.take()
+        except Lost:
+            await self._locked(self._reload_changed)
+            return
+        here = {path for path in news if os.path.lexists(path)}
+        for path in here:
+            self._gone.pop(path, None)
+        for path in news - here:
+            self._gone.setdefault(path, now + SETTLE)
+        here.update(path for path, due in self._gone.items() if due <= now)
+        for path in here:
+            self._gone.pop(path, None)
+        if here:
+            await self._locked(partial(self._reload_files, here))
 
     def close(self) -> None:
         """Stop after the zone that is being read just now."""
         self._is_closed = True
         self._thread.shutdown(cancel_futures=True)
+        if self._inotify is not None:
+            self._inotify.close()
 
     async def _locked(self, work: Callable[[], T]) -> T:
         async with self._busy:
@@ -97,9 +148,27 @@ class Catalogue:
     def _reload_changed(self) -> list[Outcome]:
         return self._catch_up(set(self._watcher.changed()))
 
-    def _reload_watched(self) -> None:
-        if changed := self._watcher.changed(settle=True):
+    def _reload_watched(self, paths: list[str] | None = None) -> None:
+        among = self._watcher.changed if paths is None else partial(self._watcher.changed_among, paths)
+        if changed := among(settle=True):
             self._catch_up(set(changed))
+
+    def _reload_files(self, paths: set[str]) -> None:
+        """Read or withdraw what was made of these files, or appeared with them: at no cost for all other zones."""
+        folders = {_path_in(folder.path): folder for folder in self._folders}
+        for folder in {os.path.dirname(path) for path in paths} & folders.keys():
+            self._watcher.follow(
+                folders[folder], ()
+            )  # it has changed too, and this is what there is to do about it
+        due: set[Place] = set()
+        for path in sorted(paths):
+            due |= self._watcher.places_of(path)
+            if os.path.dirname(path) in folders and is_zone_file(path) and Place(path) not in self._outcomes:
+                due.add(Place(path))
+        due -= self._folders
+        gone = {place for place in due - self._named if _is_gone(place.path)}
+        self._withdraw(gone)
+        self._read(sorted(due - gone, key=str))
 
     def _catch_up(self, changed: set[Place]) -> list[Outcome]:
         places = self._places()
@@ -107,12 +176,15 @@ class Catalogue:
             return []
         # What is gone comes first: another place may now serve its zone.
         named = set(places)
-        for place in [place for place in self._outcomes if place not in named]:
+        self._withdraw([place for place in self._outcomes if place not in named])
+        return self._read([place for place in places if place not in self._outcomes or place in changed])
+
+    def _withdraw(self, places: Iterable[Place]) -> None:
+        for place in places:
             self._watcher.forget(place)
-            del self._outcomes[place]
+            self._outcomes.pop(place, None)
             if (old := self._changes.withdraw(place)) is not None:
                 log.info("zone withdrawn, its file is gone", zone=old.zone_name, file=place.path)
-        return self._read([place for place in places if place not in self._outcomes or place in changed])
 
     def _places(self) -> list[Place] | None:
         """What there is to serve; None if a folder that was there is not: its zones stay until it is back."""
@@ -123,6 +195,7 @@ class Catalogue:
                 self._watcher.follow(place, ())  # as it is now, to notice when it is back
                 return None
         self._folders = {place for place in sources if os.path.isdir(place.path)}
+        self._named = set(sources) - self._folders
         for folder in self._folders:
             self._watcher.follow(folder, ())  # as it looks before it is listed, so that no change is missed
         try:
@@ -149,12 +222,34 @@ class Catalogue:
                 self._note(self._changes.apply(prepared), outcomes, len(due), quietly)
         return outcomes
 
+    def _listen_to_folders(self) -> None:
+        for folder in self._folders:
+            self._listen_to((os.path.join(folder.path, ""),))
+        for outcome in self._outcomes.values():
+            self._listen_to((outcome.place.path, *(file.path for file in outcome.dependencies)))
+
+    def _listen_to(self, paths: Iterable[str]) -> None:
+        if self._inotify is not None:
+            for path in paths:
+                self._inotify.watch(os.path.dirname(path))
+
     def _note(self, outcome: Outcome, outcomes: list[Outcome], total: int, quietly: bool) -> None:
         self._watcher.follow(outcome.place, outcome.dependencies)
+        self._listen_to((outcome.place.path, *(file.path for file in outcome.dependencies)))
         self._outcomes[outcome.place] = outcome
         outcomes.append(outcome)
         _report(outcome, quietly)
         self._progress(len(outcomes), total, outcome.place)
+
+
+def _is_gone(path: str) -> bool:
+    """A file is gone if its folder is still there: where whole folders vanish, something is wrong."""
+    return not os.path.exists(path) and os.path.isdir(os.path.dirname(path) or ".")
+
+
+def _path_in(folder: str) -> str:
+    """What the paths of the files in a folder begin with."""
+    return os.path.dirname(os.path.join(folder, "x"))
 
 
 def _report(outcome: Outcome, quietly: bool) -> None:

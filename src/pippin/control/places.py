@@ -54,5 +54,10 @@ def expand(places: Iterable[Place]) -> list[Place]:
 def _zone_files_in(folder: str) -> Iterator[str]:
     with os.scandir(folder) as entries:
         for entry in entries:
-            if os.path.splitext(entry.name)[1] in ZONE_FILE_ENDINGS and entry.is_file():
+            if is_zone_file(entry.name) and entry.is_file():
                 yield entry.path
+
+
+def is_zone_file(path: str) -> bool:
+    """Whether a file in a folder is a zone, going by its name."""
+    return os.path.splitext(path)[1] in ZONE_FILE_ENDINGS

@@ -2,14 +2,14 @@
 
 By asking for size, time and inode once a second: that works on every file system, needs no handle per file, and
 a pass over 100,000 files takes a fifth of a second; passes then come at longer intervals, so that watching never
-costs more than `SHARE` of a core.
+costs more than `SHARE` of a core. What inotify tells (`control/inotify.py`) is acted on between the passes.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from pippin.control.places import Place
@@ -20,6 +20,12 @@ INTERVAL = 1.0
 
 SHARE = 0.05
 """Of one core, at most."""
+
+SHARE_WITH_EVENTS = 0.01
+"""The same where inotify tells of changes first, and passes find what it cannot see."""
+
+SLICE = 2000
+"""Files looked at in one go, about 5 ms: what is urgent need not wait for a whole pass."""
 
 SETTLE = 0.2
 """Seconds a changed file has to stay the same before it is read: editors and copying write in pieces."""
@@ -46,6 +52,7 @@ class Watcher:
         self._looks: dict[str, _Look] = {}
         self._users: dict[str, set[Place]] = {}
         self._files: dict[Place, tuple[str, ...]] = {}
+        self.has_events = False
         self.interval = INTERVAL
         """Seconds to wait before the next pass."""
 
@@ -69,11 +76,27 @@ class Watcher:
             if not users:
                 del self._users[path], self._looks[path]
 
+    def places_of(self, path: str) -> set[Place]:
+        """The places that were read from this file, if it looks other than it did then."""
+        return (
+            set(self._users[path]) if path in self._users and _look_at(path) != self._looks[path] else set()
+        )
+
     def changed(self, *, settle: bool = False) -> list[Place]:
         """The places that have to be read again; `settle`: wait until files in motion stay the same."""
-        started = time.monotonic()
-        moved = {path for path, look in list(self._looks.items()) if _look_at(path) != look}
-        self.interval = max(INTERVAL, (time.monotonic() - started) / SHARE)
+        return self.changed_among(list(self._looks), settle=settle)
+
+    def slices(self) -> Iterator[list[str]]:
+        """All files, a slice at a time, for a pass with pauses; sets `interval`."""
+        paths = list(self._looks)
+        started = time.process_time()
+        yield from (paths[at : at + SLICE] for at in range(0, len(paths), SLICE))
+        share = SHARE_WITH_EVENTS if self.has_events else SHARE
+        self.interval = max(INTERVAL, (time.process_time() - started) / share)
+
+    def changed_among(self, paths: list[str], *, settle: bool = False) -> list[Place]:
+        """`changed` for some of the files."""
+        moved = {path for path in paths if path in self._looks and _look_at(path) != self._looks[path]}
         if not moved:
             return []
         if settle:
