@@ -8,31 +8,23 @@ with stays mapped.
 from __future__ import annotations
 
 import asyncio
-import io
 import ipaddress
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from itertools import chain
 from struct import Struct
 
 import dns.flags
 import dns.name
 import dns.rcode
-import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
 from dns.rdtypes.ANY.SOA import SOA
 
+from pippin.engine.unpack import MESSAGE_LIMIT, Unpacker
 from pippin.query.pipeline import FORMERR, Outcome, Stream
 from pippin.query.query import Malformed, Query, Transport
 from pippin.query.reply import Reply
 from pippin.zone.zone import Zone
-
-MESSAGE_SIZE = 16384
-"""Octets after which a message is full. Compression pointers reach 16383, so larger messages compress no better."""
-
-RECORDS_PER_TURN = 16
-"""Records read from the zone before the sockets get their turn; one takes up to 0.1 ms."""
 
 TRANSFERS_AT_ONCE = 16
 """Transfers of one worker that make messages at the same time; more wait for their turn."""
@@ -42,10 +34,8 @@ FORBIDDEN = Reply(b"", 0, 0, 0, rcode=dns.rcode.REFUSED, authoritative=False, ed
 
 NOTAUTH = Reply(b"", 0, 0, 0, rcode=dns.rcode.NOTAUTH, authoritative=False)
 
-_LONGEST_MESSAGE = 65535 - 11
-"""Octets a length prefix can count (RFC 1035 section 4.2.2), less the OPT record."""
-
 _HEADER = Struct("!HHHHHH")
+_QUESTION = Struct("!HH")
 _FIXED = Struct("!HHIH")
 _OPT = b"\0" + Struct("!HHIH").pack(dns.rdatatype.OPT, 1232, 0, 0)
 
@@ -88,72 +78,27 @@ class TransferOut:
     async def _messages(self, query: Query) -> AsyncIterator[bytes]:
         async with self._turns:
             with self._pinned():
-                zone = self._zone_of(
-                    query.name
-                )  # the one of now, which the pin holds; not that of before the wait
+                # The zone of now, which the pin holds; not that of before the wait.
+                zone = self._zone_of(query.name)
                 if zone is None:
                     return  # withdrawn meanwhile: the client sees that the transfer never began
                 for message in _compose(zone, query):
-                    if message is not None:
-                        yield message
+                    yield message
                     await asyncio.sleep(0)  # the sockets' turn
 
 
-def _compose(zone: Zone, query: Query) -> Iterator[bytes | None]:
-    """The messages of one transfer: as many records as fit in each, the SOA first and last. None: not done yet."""
-    message = _Message(query)
-    soa = (zone.origin, zone.soa.ttl, zone.soa[0])
-    for number, record in enumerate(chain(zone.records(), (soa,)), 1):
-        if not number % RECORDS_PER_TURN:
-            yield None
-        if not message.add(*record):
-            yield message.finish()
-            message = _Message(query)
-            message.add(*record)
-    yield message.finish()
-
-
-class _Message:
-    """One message of a transfer: header, question and OPT as in every other one, as many records as fit."""
-
-    def __init__(self, query: Query) -> None:
-        self._query = query
-        self._records = 0
-        self._file = io.BytesIO()
-        self._file.write(bytes(_HEADER.size))
-        self._file.write(query.name_wire)
-        self._file.write(query.type.to_bytes(2, "big") + query.rdclass.to_bytes(2, "big"))
-        self._compress: dict[dns.name.Name, int] = {query.name: _HEADER.size}
-
-    def add(self, name: dns.name.Name, ttl: int, rdata: dns.rdata.Rdata) -> bool:
-        """Append a record. False: the message is full, or this record is too long for what is left of it."""
-        file = self._file
-        start = file.tell()
-        if start >= MESSAGE_SIZE:
-            return False
-        name.to_wire(file, self._compress)
-        place = file.tell()
-        file.write(_FIXED.pack(rdata.rdtype, rdata.rdclass, ttl, 0))
-        rdata.to_wire(file, self._compress)
-        end = file.tell()
-        file.seek(place + 8)
-        file.write((end - place - _FIXED.size).to_bytes(2, "big"))
-        file.seek(end)
-        if end > _LONGEST_MESSAGE and self._records:
-            file.truncate(start)
-            file.seek(start)
-            return False
-        self._records += 1
-        return True
-
-    def finish(self) -> bytes:
-        has_opt = self._query.has_edns
-        if has_opt:
-            self._file.write(_OPT)
-        flags = dns.flags.QR | dns.flags.AA
-        wire = self._file.getbuffer()
-        _HEADER.pack_into(wire, 0, self._query.id, flags, 1, self._records, 0, int(has_opt))
-        return bytes(wire)
+def _compose(zone: Zone, query: Query) -> Iterator[bytes]:
+    """The messages of one transfer, each with header, question and OPT as in every other one."""
+    opt = _OPT if query.has_edns else b""
+    question = query.name_wire + _QUESTION.pack(query.type, query.rdclass)
+    head = bytes(_HEADER.size) + question
+    unpacker = Unpacker(zone.image)
+    while True:
+        message, records = unpacker.message(head, MESSAGE_LIMIT - len(opt))
+        if not records:
+            return
+        header = _HEADER.pack(query.id, dns.flags.QR | dns.flags.AA, 1, records, 0, int(bool(opt)))
+        yield header + message[_HEADER.size :] + opt
 
 
 def _serial_in(query: Query) -> int:

@@ -19,6 +19,7 @@ import dns.rdatatype
 import dns.rrset
 
 from pippin.engine import find, layout
+from pippin.engine.unpack import Unpacker
 
 _IN = dns.rdataclass.IN
 _NS = dns.rdatatype.NS
@@ -214,13 +215,12 @@ class Zone:
 
     def records(self) -> Iterator[tuple[dns.name.Name, int, dns.rdata.Rdata]]:
         """(owner, TTL, rdata) of each record: the SOA, then canonical order, RRSIGs after what they cover."""
-        yield from ((self.origin, self.soa.ttl, rdata) for rdata in self.soa)
-        for raw in self._in_order():
-            node = Node(self, raw)
-            for rdtype in node.types:
-                for rrset in (node.get(rdtype), node.signatures(rdtype)):
-                    if rrset is not None and rrset.rdtype != dns.rdatatype.SOA:
-                        yield from ((node.name, rrset.ttl, rdata) for rdata in rrset)
+        last, name = b"", self.origin
+        for owner, rdtype, ttl, rdata in Unpacker(self.image):
+            if owner is not last:
+                last, name = owner, dns.name.from_wire(owner, 0)[0]
+            kind = dns.rdatatype.RdataType.make(rdtype)
+            yield name, ttl, dns.rdata.from_wire(_IN, kind, rdata, 0, len(rdata))
 
     def _in_order(self) -> Iterator[layout.Node]:
         for index in range(self._header.nodes):
