@@ -7,6 +7,8 @@ in the receive loop; the reply's id, case and EDNS part are the asking packet's 
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 try:
     import cython
 except ModuleNotFoundError:
@@ -29,7 +31,7 @@ def is_compiled() -> bool:
 class AnswerCache:
     """Question key -> (expiry, body, answers, authorities, additionals, rcode, block flags, ede)."""
 
-    entries: dict[bytes, Entry]
+    entries: OrderedDict[bytes, Entry]  # a dict would walk over all that has left its front to find its first
     limit: cython.Py_ssize_t
     byte_limit: cython.longlong
     bytes_held: cython.longlong
@@ -37,7 +39,7 @@ class AnswerCache:
 
     def __init__(self, limit: int, byte_limit: int) -> None:
         """At most `limit` entries and `byte_limit` bytes; 0 turns the cache off."""
-        self.entries = {}
+        self.entries = OrderedDict()
         self.limit = limit
         self.byte_limit = byte_limit
         self.bytes_held = 0
@@ -45,14 +47,13 @@ class AnswerCache:
 
     def get(self, key: bytes, now: int) -> Entry | None:
         """The entry of a question, or None; a hit becomes the most recently used."""
-        entry = self.entries.get(key)
+        entry: Entry | None = self.entries.get(key)
         if entry is None:
             return None
-        del self.entries[key]
         if entry[0] <= now:
-            self.bytes_held -= self._cost(key, entry)
+            self.discard(key)
             return None
-        self.entries[key] = entry
+        self.entries.move_to_end(key)
         return entry
 
     def put(self, key: bytes, entry: Entry) -> None:
@@ -64,8 +65,8 @@ class AnswerCache:
         self.entries[key] = entry
         self.bytes_held += cost
         while len(self.entries) > self.limit or self.bytes_held > self.byte_limit:
-            oldest = next(iter(self.entries))
-            self.discard(oldest)
+            oldest, entry = self.entries.popitem(False)
+            self.bytes_held -= self._cost(oldest, entry)
             self.evicted += 1
 
     def discard(self, key: bytes) -> None:
