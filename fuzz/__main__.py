@@ -15,6 +15,7 @@ import importlib
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -39,7 +40,13 @@ def main() -> int:
     if os.environ.get("PIPPIN_FUZZ_INSIDE"):
         return run(targets, asked.seconds, asked.start, asked.case)
     if asked.atheris:
-        return max(inside({"PIPPIN_PURE": "1"}, "fuzz.coverage", name, str(asked.seconds)) for name in targets)
+        from fuzz.asan import copy_sources
+
+        # atheris instruments what Python's own finder loads from source, so no extension module may lie beside it.
+        with tempfile.TemporaryDirectory(prefix="pippin-sources-") as folder:
+            copy_sources(Path(folder))
+            env = {"PIPPIN_PURE": "0", "PYTHONPATH": str(Path(folder) / "src")}
+            return max(inside(env, "fuzz.coverage", name, str(asked.seconds)) for name in targets)
     result = 0
     again = [f"--case={asked.case}"] if asked.case is not None else [f"--seconds={asked.seconds}"]
     again += [f"--start={asked.start}"] if asked.start is not None else []

@@ -36,12 +36,7 @@ def environment(folder: Path | None = None) -> dict[str, str]:
 
 def build(folder: Path) -> None:
     """Copy the sources and compile every module of setup.py's list that is older than its source."""
-    for path in (ROOT / "src").rglob("*"):
-        if path.suffix in (".py", ".pyx", ".pyi", ".typed"):
-            copy = folder / "src" / path.relative_to(ROOT / "src")
-            if not copy.exists() or copy.read_bytes() != path.read_bytes():
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(path, copy)
+    copy_sources(folder)
     for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder / name)
     modules = runpy.run_path(str(ROOT / "setup.py"))["COMPILED_MODULES"]
@@ -58,3 +53,13 @@ def build(folder: Path) -> None:
         stdout=subprocess.DEVNULL,
         check=True,
     )
+
+
+def copy_sources(folder: Path) -> None:
+    """Everything in src/ but extension modules, into `folder`/src; what is the same stays as it is."""
+    for path in (ROOT / "src").rglob("*"):
+        if path.suffix in (".py", ".pyx", ".pyi", ".typed"):
+            copy = folder / "src" / path.relative_to(ROOT / "src")
+            if not copy.exists() or copy.read_bytes() != path.read_bytes():
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, copy)
