@@ -17,10 +17,10 @@ from typing import TypeVar
 
 import structlog
 
+from pippin.control import reading
 from pippin.control.changes import Changes, Outcome
 from pippin.control.inotify import Inotify, Lost
 from pippin.control.places import ZONE_FILE_ENDINGS, Place, expand, is_zone_file
-from pippin.control.reading import prepare_all
 from pippin.control.watch import SETTLE, Watcher
 from pippin.store import Store
 from pippin.zone.problem import Severity
@@ -51,6 +51,7 @@ class Catalogue:
         self._folders: set[Place] = set()
         self._inotify: Inotify | None = None
         self._gone: dict[str, float] = {}
+        self._listed: list[Place] = []
         self._named: set[Place] = set()
         self._is_closed = False
 
@@ -68,10 +69,14 @@ class Catalogue:
 
     async def reload(self, zone: str | None = None) -> list[Outcome]:
         """Read what is new or has changed, or one zone whatever its files look like; the outcomes of those read."""
-        await (
-            self._take_events()
-        )  # what is known to have changed need not wait until everything was looked at
-        return await self._locked(self._reload_changed if zone is None else lambda: self._reload_one(zone))
+        outcomes = await self._take_events()  # what is known to have changed need not wait for anything else
+        if zone is not None:
+            origin = _origin(zone)
+            done = [outcome for outcome in outcomes if outcome.origin == origin]
+            return done or await self._locked(partial(self._reload_one, origin))
+        if list(self._sources()) != self._listed:
+            outcomes += await self._locked(partial(self._catch_up, set()))
+        return outcomes + await self._look(settle=False)
 
     async def watch(self) -> None:
         """Reload what changes, for ever."""
@@ -82,8 +87,9 @@ class Catalogue:
             await self._look_from_time_to_time()
         else:
             self._watcher.has_events = True
+            await self._locked(reading.get_ready)
             await self._locked(self._listen_to_folders)
-            await self._locked(self._reload_watched)  # what happened before the first folder was listened to
+            await self._look()  # for what happened before the first folder was listened to
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._look_from_time_to_time())
                 tasks.create_task(self._listen(self._inotify))
@@ -91,24 +97,29 @@ class Catalogue:
     async def _look_from_time_to_time(self) -> None:
         while True:
             await asyncio.sleep(self._watcher.interval)
-            for paths in self._watcher.slices():
-                await self._locked(partial(self._reload_watched, paths))
+            await self._look()
+
+    async def _look(self, *, settle: bool = True) -> list[Outcome]:
+        """Look at all files, a slice at a time, so that what inotify tells meanwhile does not wait."""
+        outcomes = []
+        for paths in self._watcher.slices():
+            outcomes += await self._locked(partial(self._reload_changed, paths, settle))
+        return outcomes
 
     async def _listen(self, inotify: Inotify) -> None:
         while True:
             await inotify.wait(SETTLE if self._gone else None)
             await self._take_events()
 
-    async def _take_events(self) -> None:
+    async def _take_events(self) -> list[Outcome]:
         """Act on what inotify has told; on files that are gone only after `SETTLE`: editors put new ones there."""
         if self._inotify is None:
-            return
+            return []
         now = asyncio.get_running_loop().time()
         try:
             news = self._inotify.take()
         except Lost:
-            await self._locked(self._reload_changed)
-            return
+            return await self._look()
         here = {path for path in news if os.path.lexists(path)}
         for path in here:
             self._gone.pop(path, None)
@@ -117,8 +128,7 @@ class Catalogue:
         here.update(path for path, due in self._gone.items() if due <= now)
         for path in here:
             self._gone.pop(path, None)
-        if here:
-            await self._locked(partial(self._reload_files, here))
+        return await self._locked(partial(self._reload_files, here)) if here else []
 
     def close(self) -> None:
         """Stop after the zone that is being read just now."""
@@ -139,21 +149,15 @@ class Catalogue:
             for name in self._changes.withdraw_strangers():
                 log.info("zone withdrawn, nothing names it any more", zone=name)
 
-    def _reload_one(self, zone: str) -> list[Outcome]:
-        wanted = zone.rstrip(".").lower() or "."
-        if due := [place for place, known in self._outcomes.items() if known.zone_name == wanted]:
+    def _reload_one(self, origin: bytes) -> list[Outcome]:
+        if due := [place for place, known in self._outcomes.items() if known.origin == origin]:
             return self._read(due)
-        return [outcome for outcome in self._catch_up(set()) if outcome.zone_name == wanted]  # it may be new
+        return [outcome for outcome in self._catch_up(set()) if outcome.origin == origin]  # it may be new
 
-    def _reload_changed(self) -> list[Outcome]:
-        return self._catch_up(set(self._watcher.changed()))
+    def _reload_changed(self, paths: list[str], settle: bool) -> list[Outcome]:
+        return self._act_on(set(self._watcher.changed(paths, settle=settle)))
 
-    def _reload_watched(self, paths: list[str] | None = None) -> None:
-        among = self._watcher.changed if paths is None else partial(self._watcher.changed_among, paths)
-        if changed := among(settle=True):
-            self._catch_up(set(changed))
-
-    def _reload_files(self, paths: set[str]) -> None:
+    def _reload_files(self, paths: set[str]) -> list[Outcome]:
         """Read or withdraw what was made of these files, or appeared with them: at no cost for all other zones."""
         folders = {_path_in(folder.path): folder for folder in self._folders}
         for folder in {os.path.dirname(path) for path in paths} & folders.keys():
@@ -165,10 +169,16 @@ class Catalogue:
             due |= self._watcher.places_of(path)
             if os.path.dirname(path) in folders and is_zone_file(path) and Place(path) not in self._outcomes:
                 due.add(Place(path))
-        due -= self._folders
-        gone = {place for place in due - self._named if _is_gone(place.path)}
-        self._withdraw(gone)
-        self._read(sorted(due - gone, key=str))
+        return self._act_on(due - self._folders)
+
+    def _act_on(self, changed: set[Place]) -> list[Outcome]:
+        """Read these places again, or withdraw what came from them; a folder is listed."""
+        if changed & self._folders:
+            return self._catch_up(changed)
+        missing = {place for place in changed - self._named if not os.path.exists(place.path)}
+        # Where a whole folder has vanished something is wrong: its zones stay.
+        self._withdraw(place for place in missing if os.path.isdir(os.path.dirname(place.path) or "."))
+        return self._read(sorted(changed - missing, key=str))
 
     def _catch_up(self, changed: set[Place]) -> list[Outcome]:
         places = self._places()
@@ -188,7 +198,7 @@ class Catalogue:
 
     def _places(self) -> list[Place] | None:
         """What there is to serve; None if a folder that was there is not: its zones stay until it is back."""
-        sources = list(self._sources())
+        sources = self._listed = list(self._sources())
         for place in sources:
             if place in self._folders and not os.path.isdir(place.path):
                 log.error("folder is gone, its zones stay as they are", folder=place.path)
@@ -217,8 +227,8 @@ class Catalogue:
                 to_read.append(place)
             else:
                 self._note(kept, outcomes, len(due), quietly)
-        with closing(prepare_all(to_read, self._changes.seed)) as reading:
-            while not self._is_closed and (prepared := next(reading, None)) is not None:
+        with closing(reading.prepare_all(to_read, self._changes.seed)) as zones:
+            while not self._is_closed and (prepared := next(zones, None)) is not None:
                 self._note(self._changes.apply(prepared), outcomes, len(due), quietly)
         return outcomes
 
@@ -242,9 +252,15 @@ class Catalogue:
         self._progress(len(outcomes), total, outcome.place)
 
 
-def _is_gone(path: str) -> bool:
-    """A file is gone if its folder is still there: where whole folders vanish, something is wrong."""
-    return not os.path.exists(path) and os.path.isdir(os.path.dirname(path) or ".")
+def _origin(zone: str) -> bytes:
+    """Lower-case wire format of what somebody typed; b"-" if that is no name, and no zone either."""
+    import dns.exception
+    import dns.name
+
+    try:
+        return dns.name.from_text(zone).canonicalize().to_wire() or b"-"
+    except dns.exception.DNSException:
+        return b"-"
 
 
 def _path_in(folder: str) -> str:
@@ -255,7 +271,7 @@ def _path_in(folder: str) -> str:
 def _report(outcome: Outcome, quietly: bool) -> None:
     """Say what came of a zone; `quietly`: not what went well, the start says that in one go."""
     for problem in outcome.problems[:PROBLEMS_LOGGED]:
-        (log.error if problem.severity is Severity.ERROR else log.warning)(str(problem))
+        (log.error if problem.severity is Severity.ERROR else log.warning)(f"{problem.place}: {problem.message}")
     if len(outcome.problems) > PROBLEMS_LOGGED:
         log.warning("more problems, `pippin check` shows all", more=len(outcome.problems) - PROBLEMS_LOGGED)
     name, file = outcome.zone_name, outcome.place.path

@@ -50,6 +50,11 @@ def prepare_all(places: list[Place], seed: int) -> Generator[Prepared, None, Non
         yield _prepare(place, seed)
 
 
+def get_ready() -> None:
+    """Import what reading takes, a tenth of a second's work, before somebody waits for it."""
+    import pippin.control.prepare  # noqa: F401
+
+
 def _prepare(place: Place, seed: int) -> Prepared:
     try:
         is_large = os.stat(place.path).st_size >= LARGE

@@ -82,10 +82,6 @@ class Watcher:
             set(self._users[path]) if path in self._users and _look_at(path) != self._looks[path] else set()
         )
 
-    def changed(self, *, settle: bool = False) -> list[Place]:
-        """The places that have to be read again; `settle`: wait until files in motion stay the same."""
-        return self.changed_among(list(self._looks), settle=settle)
-
     def slices(self) -> Iterator[list[str]]:
         """All files, a slice at a time, for a pass with pauses; sets `interval`."""
         paths = list(self._looks)
@@ -94,8 +90,13 @@ class Watcher:
         share = SHARE_WITH_EVENTS if self.has_events else SHARE
         self.interval = max(INTERVAL, (time.process_time() - started) / share)
 
-    def changed_among(self, paths: list[str], *, settle: bool = False) -> list[Place]:
-        """`changed` for some of the files."""
+    def changed(self, paths: Iterable[str] | None = None, *, settle: bool = False) -> list[Place]:
+        """The places that have to be read again, of all or of those made of the files named.
+
+        `settle`: wait until files in motion stay the same.
+        """
+        if paths is None:
+            paths = list(self._looks)
         moved = {path for path in paths if path in self._looks and _look_at(path) != self._looks[path]}
         if not moved:
             return []
