@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from pippin.engine.records import iterate
+from pippin.source.files import load
 from tests.control.running import running, write_zone
+from tests.source.test_masterfile import SAMPLES
 
 SIGNED_KIND = """$TTL 300
 @ SOA ns1 host\\.master 7 7200 3600 1209600 300
@@ -121,14 +124,6 @@ def test_export_of_what_is_not_there_says_what_is(tmp_path: Path) -> None:
     assert done.stderr == "pippin: no zone other there; found: example\n"
 
 
-def test_export_warns_of_zones_that_a_master_file_cannot_be(tmp_path: Path) -> None:
-    (tmp_path / "apple.csv").write_text("apple.tree,a.tree b.tree 1 2 3 4 5\nwww.apple.tree,192.0.2.1\n")
-    done = pippin("zone", "export", "apple.tree", "apple.csv", cwd=tmp_path)
-    assert done.returncode == 0
-    assert "www.apple.tree.\t5\tIN\tA\t192.0.2.1" in done.stdout or "www.apple.tree." in done.stdout
-    assert "has no NS records" in done.stderr
-
-
 def test_commands_for_a_running_server(tmp_path: Path) -> None:
     zone = write_zone(tmp_path / "example.zone")
     with running(tmp_path, "example.zone", workers=2) as server:
@@ -165,3 +160,68 @@ def test_start_lines_say_what_a_new_user_needs(tmp_path: Path) -> None:
         assert f"answering on  127.0.0.1:{server.port}  (UDP and TCP)" in output
         assert "zone  example  5 records  serial 1" in output
         assert f"try:  dig @127.0.0.1 -p {server.port} example SOA" in output
+
+
+def test_export_of_a_csv_without_ns_records_loads_again(tmp_path: Path) -> None:
+    (tmp_path / "apple.csv").write_text("apple.tree,a.tree b.tree 1 2 3 4 5\nwww.apple.tree,192.0.2.1\n")
+    first = pippin("zone", "export", "apple.tree", "apple.csv", cwd=tmp_path)
+    assert (first.returncode, first.stderr) == (
+        0,
+        "pippin: apple.tree has no NS records; other servers may refuse it for that\n",
+    )
+    assert "www.apple.tree.\t5\tIN\tA\t192.0.2.1\n" in first.stdout
+    (tmp_path / "apple.zone").write_text(first.stdout)
+    assert pippin("zone", "export", "apple.tree", "apple.zone", cwd=tmp_path).stdout == first.stdout
+    checked = pippin("check", "apple.zone", cwd=tmp_path)
+    assert checked.returncode == 0
+    assert "warning: the apex apple.tree. has no NS records" in checked.stdout
+    (tmp_path / "apple.zone").write_text(first.stdout.partition("\n")[2])  # which any other master file is refused for
+    assert pippin("check", "apple.zone", cwd=tmp_path).returncode == 1
+
+
+def test_export_asks_the_running_server_where_the_zone_is(tmp_path: Path) -> None:
+    write_zone(tmp_path / "zones.zone", "example")
+    with running(tmp_path, "example=zones.zone") as server:
+        (tmp_path / "elsewhere").mkdir()
+        done = pippin(
+            "zone", "export", "example", "--control", str(server.control), cwd=tmp_path / "elsewhere"
+        )
+    assert done.stdout.startswith("example.\t60\tIN\tSOA\t"), done.stderr
+
+
+def test_check_of_a_folder_without_zones_says_what_zones_are_called(tmp_path: Path) -> None:
+    done = pippin("check", ".", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (
+        0,
+        "pippin: no zones there; in a folder, they end in .csv, .db, .signed, .zone\n",
+    )
+
+
+def test_reload_says_what_is_wrong_with_the_configuration(tmp_path: Path) -> None:
+    write_zone(tmp_path / "example.zone")
+    config = tmp_path / "pippin.toml"
+    config.write_text('[[zone]]\nfile = "example.zone"\n')
+    with running(tmp_path, "-c", "pippin.toml") as server:
+        config.write_text('workerz = 1\nlistn = 2\n')
+        done = pippin("reload", "--control", str(server.control), cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [
+        f"{config.name}:1: unknown key 'workerz', did you mean 'workers'?",
+        f"{config.name}:2: unknown key 'listn', did you mean 'listen'?",
+        "the configuration is wrong, the old one stays",
+    ]
+
+
+def test_export_of_every_type_loads_again(tmp_path: Path) -> None:
+    left_out = {"A", "NS", "SOA", "CNAME", "RRSIG", "SIG", "NSEC", "NSEC3", "NSEC3PARAM"}
+    rows = "".join(f"t{kind} {kind} {text}\n" for kind, text in SAMPLES.items() if kind not in left_out)
+    write_zone(tmp_path / "example.zone", "example.com")
+    (tmp_path / "all.zone").write_text((tmp_path / "example.zone").read_text() + rows)
+    first = pippin("zone", "export", "example.com", "all.zone", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    (tmp_path / "again.zone").write_text(first.stdout)
+    before, after = (load(str(tmp_path / name)) for name in ("all.zone", "again.zone"))
+    assert after.problems == ()
+    assert {(r.owner.lower(), r.type, r.rdata) for r in iterate(before.records)} == {
+        (r.owner.lower(), r.type, r.rdata) for r in iterate(after.records)
+    }

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import typer
 
-from pippin.cli.common import FAILED, Config, Files, fail, settings_and_places
+from pippin.cli.common import FAILED, Config, Files, settings_and_places
 
 
 def check(files: Files = None, config: Config = None) -> None:
     """Check zones, and the configuration, without serving anything. Exit code 1 if something is wrong."""
     from pippin.control.changes import has_errors, name_of
-    from pippin.control.places import Place, expand, places_in
+    from pippin.control.places import ZONE_FILE_ENDINGS, Place, expand, places_in
     from pippin.control.prepare import prepare
-    from pippin.serve.listen import ListenError, parse_address
 
     settings, given, _ = settings_and_places(files, config)
-    try:
-        for address in settings.listen:
-            parse_address(address)
-    except ListenError as error:
-        fail(error)
     wrong = False
     served_from: dict[bytes, Place] = {}
-    for place in expand([*given, *places_in(settings)]):
+    places = expand([*given, *places_in(settings)])
+    if not places:
+        typer.echo("pippin: no zones there; in a folder, they end in " + ", ".join(sorted(ZONE_FILE_ENDINGS)), err=True)
+    for place in places:
         prepared = prepare(place, seed=0, thorough=True)
         for problem in prepared.problems:
             typer.echo(str(problem))

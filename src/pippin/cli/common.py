@@ -35,8 +35,14 @@ Control = Annotated[
 
 
 def fail(message: object, code: int = FAILED) -> NoReturn:
-    typer.echo(f"pippin: {message}", err=True)
+    for line in str(message).splitlines():
+        typer.echo(f"pippin: {line}", err=True)
     raise typer.Exit(code)
+
+
+def find_config(given: Path | None) -> Path | None:
+    """The configuration given, or the first there is where one is looked for."""
+    return given or next((path for path in CONFIGURATIONS if path.exists()), None)
 
 
 def settings_and_places(
@@ -48,7 +54,7 @@ def settings_and_places(
 
     places = [parse_place(file) for file in files or ()]
     if config is None and not places:
-        config = next((path for path in CONFIGURATIONS if path.exists()), None)
+        config = find_config(config)
         if config is None:
             fail("nothing to serve: name zone files, or a configuration with -c", USAGE)
     if config is None:

@@ -19,6 +19,8 @@ def reload(
 ) -> None:
     """Read changed zone files again, and the configuration's list of zones. Exit code 1 if one was rejected."""
     answer = ask(control, config, {"do": "reload", "zone": zone})
+    if answer["configuration"]:
+        typer.echo(f"{answer['configuration']}\nthe configuration is wrong, the old one stays")
     for outcome in answer["zones"]:
         for problem in outcome["problems"]:
             typer.echo(problem)
@@ -28,7 +30,7 @@ def reload(
             typer.echo(
                 f"{outcome['zone']}: rejected" + (", the old zone stays" if outcome["records"] else "")
             )
-    if not answer["zones"]:
+    if answer["ok"] and not answer["zones"]:
         typer.echo("nothing has changed")
     if not answer["ok"]:
         raise typer.Exit(FAILED)

@@ -29,5 +29,5 @@ def status(
     for number, worker in enumerate(answer["workers"]):
         state = "answering" if worker["answering"] else "starting"
         typer.echo(f"worker {number}  pid {worker['pid']}  {state}  restarts {worker['restarts']}")
-        counters = (f"{name} {value:,}" for name, value in worker["counters"].items() if value)
-        typer.echo("  " + "  ".join(counters))
+        counters = {**worker["counters"], "log_position": 0}  # where it reads, no count of anything
+        typer.echo("  " + "  ".join(f"{name} {value:,}" for name, value in counters.items() if value))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pippin.cli.common import FAILED, Config, Control, Files, ask, fail, settings_and_places
+from pippin.cli.common import FAILED, Config, Control, Files, ask, fail, find_config, settings_and_places
+
+if TYPE_CHECKING:
+    from pippin.control.places import Place
 
 zone_app = typer.Typer(no_args_is_help=True, help="Look at zones.")
 
@@ -16,24 +20,28 @@ def export(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The zone's name.")],
     files: Files = None,
     config: Config = None,
+    control: Control = None,
 ) -> None:
-    """Write a zone as a master file, names in canonical order. What is written loads again to the same zone."""
+    """Write a zone as a master file, names in canonical order. What is written loads again to the same zone.
+
+    The zone is read from FILE, or from what the configuration names, or from the file the running server has it from.
+    """
     import dns.exception
     import dns.name
     import dns.rdatatype
 
     from pippin.control.changes import name_of
-    from pippin.control.places import expand, places_in
+    from pippin.control.places import expand
     from pippin.control.prepare import prepare
+    from pippin.source.masterfile import WITHOUT_NS
     from pippin.zone.zone import Zone
 
-    settings, given, _ = settings_and_places(files, config)
     try:
         wanted = dns.name.from_text(name).canonicalize().to_wire()
     except dns.exception.DNSException as error:
         fail(f"{name!r} is no domain name: {error}", code=2)
     seen: list[str] = []
-    for place in expand([*given, *places_in(settings)]):
+    for place in expand(_places(files, config, control)):
         prepared = prepare(place, seed=0)
         if prepared.origin != wanted:
             seen.append(name_of(prepared.origin) if prepared.origin else str(place))
@@ -45,14 +53,24 @@ def export(
         zone = Zone(prepared.image)
         apex = zone.node(zone.origin)
         if apex is None or apex.get(dns.rdatatype.NS) is None:
-            typer.echo(
-                f"pippin: {name} has no NS records; as a master file it needs some before it loads", err=True
-            )
+            typer.echo(f"pippin: {name} has no NS records; other servers may refuse it for that", err=True)
+            typer.echo(WITHOUT_NS.decode())
         for owner, ttl, rdata in zone.records():
             kind = dns.rdatatype.to_text(rdata.rdtype)
             typer.echo(f"{owner.to_text()}\t{ttl}\tIN\t{kind}\t{rdata.to_text(chunksize=0)}")
         return
     fail(f"no zone {name} there; found: {', '.join(seen) or 'none'}")
+
+
+def _places(files: list[str] | None, config: Path | None, control: Path | None) -> list[Place]:
+    """Where zones are read from: what was named, else what the running server named."""
+    from pippin.control.places import Place, places_in
+
+    if not files and find_config(config) is None:
+        zones = ask(control, None, {"do": "zones"})["zones"]
+        return [Place(zone["file"], zone["origin"]) for zone in zones]
+    settings, given, _ = settings_and_places(files, config)
+    return [*given, *places_in(settings)]
 
 
 @zone_app.command("list")

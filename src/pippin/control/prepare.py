@@ -11,6 +11,7 @@ from pippin.engine import layout
 from pippin.engine.compile import compile_zone
 from pippin.source.files import load
 from pippin.zone.check import check
+from pippin.zone.problem import Problem
 
 WARNED_SIZE = 2 << 20
 """Octets of records (about 50,000 of them) up to which warnings are looked for without being asked: 0.3 s. For a
@@ -41,6 +42,8 @@ def prepare(place: Place, seed: int, *, thorough: bool = False) -> Prepared:
             is_master_file=loaded.is_master_file,
             warnings=not broken and warned,
         )
+    elif not problems:
+        problems.append(Problem(place.path, 0, 0, "there are no records; a zone begins with its SOA record"))
     if not image or has_errors(problems):
         return Prepared(place, loaded.origin, None, 0, 0, tuple(sorted(problems)), loaded.dependencies)
     header = layout.read_header(image)

@@ -26,7 +26,7 @@ CharacterString = Annotated[str, Meta(max_length=63)]
 
 
 class SettingsError(Exception):
-    """The configuration is wrong; the message is complete and meant for the operator."""
+    """The configuration is wrong; the message, a line for each mistake, is complete and meant for the operator."""
 
 
 class ZoneSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -138,14 +138,16 @@ def parse_settings(text: str, path: Path) -> Settings:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path}: not TOML: {error}") from error
-    for keys, message in _unknown_keys(Settings, tree, ()):
-        raise SettingsError(f"{path}:{_line_of(text, keys)}: {message}")
+    wrong = [f"{path}:{_line_of(text, keys)}: {message}" for keys, message in _unknown_keys(Settings, tree, ())]
+    if wrong:
+        raise SettingsError("\n".join(wrong))
     try:
         settings = msgspec.convert(tree, Settings, strict=True)
     except msgspec.ValidationError as error:
         raise SettingsError(_explain(error, text, path)) from error
-    for key, message in _impossible(settings):
-        raise SettingsError(f"{path}:{_line_of(text, (key,))}: {key}: {message}")
+    wrong = [f"{path}:{_line_of(text, (key,))}: {key}: {message}" for key, message in _impossible(settings)]
+    if wrong:
+        raise SettingsError("\n".join(wrong))
     return _absolute(settings, path.parent)
 
 
@@ -220,8 +222,9 @@ def _explain(error: msgspec.ValidationError, text: str, path: Path) -> str:
         ("null", "nothing"),
     ):
         message = message.replace(f"`{name}`", words).replace(f"`{name} | null`", words)
+    message = re.sub(r"^Object missing required field `(\w+)`", r"`\1` is missing, it has no default", message)
     message = message[0].lower() + message[1:]
-    line = _line_of(text, keys) if keys and "required" not in message else 1
+    line = _line_of(text, keys) if keys else 1
     return f"{path}:{line}: {'.'.join(keys) or 'configuration'}: {message.replace(', got ', ', found ')}"
 
 

@@ -190,19 +190,15 @@ class Supervisor:
 
     # --- signals and the control socket
 
-    async def _reload(self, zone: str | None = None) -> list[Outcome]:
-        self._read_settings_again()
-        return await self._catalogue.reload(zone)
-
-    def _read_settings_again(self) -> None:
-        """A broken configuration keeps the old one, loudly. Only zones change in a running server."""
+    def _read_settings_again(self) -> str:
+        """A broken configuration keeps the old one, loudly: what is wrong with it. Only zones change while serving."""
         if self._config is None:
-            return
+            return ""
         try:
             new = read_settings(self._config)
         except SettingsError as error:
             log.error("the configuration is wrong, going on with the old one", error=error)
-            return
+            return str(error)
         names = [
             name
             for name in Settings.__struct_fields__
@@ -212,6 +208,7 @@ class Supervisor:
             log.warning("changed settings take effect after a restart", settings=", ".join(late))
         self._configured = new
         self._settings = msgspec.structs.replace(self._settings, zone=new.zone, zones=new.zones)
+        return ""
 
     def _on_signal(self, number: int) -> None:
         assert self._end is not None
@@ -222,7 +219,8 @@ class Supervisor:
 
     async def _reload_for_systemd(self) -> None:
         notify("RELOADING=1")
-        await self._reload()
+        self._read_settings_again()
+        await self._catalogue.reload()
         notify("READY=1")
 
     async def _open(self, channel: Channel) -> None:
@@ -239,11 +237,13 @@ class Supervisor:
         match command:
             case {"do": "reload", **rest}:
                 zone = rest.get("zone")
-                outcomes = await self._reload(zone)
+                wrong = self._read_settings_again()
+                outcomes = await self._catalogue.reload(zone)
                 if zone is not None and not outcomes:
                     return {"ok": False, "error": f"no zone {zone} here; `pippin zone list` shows all"}
                 return {
-                    "ok": all(outcome.published for outcome in outcomes),
+                    "ok": not wrong and all(outcome.published for outcome in outcomes),
+                    "configuration": wrong,
                     "zones": [_as_json(outcome) for outcome in outcomes],
                 }
             case {"do": "status"}:
@@ -304,6 +304,8 @@ def _as_json(outcome: Outcome) -> dict[str, Any]:
     return {
         "zone": outcome.zone_name,
         "source": str(outcome.place),
+        "file": os.path.abspath(outcome.place.path),
+        "origin": outcome.place.origin,
         "serial": outcome.serial,
         "records": outcome.records,
         "published": outcome.published,

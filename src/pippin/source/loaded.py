@@ -28,4 +28,4 @@ class Loaded:
     dependencies: tuple[Dependency, ...]
     problems: tuple[Problem, ...]
     is_master_file: bool = True
-    """False for a CSV, which has no NS records and is only warned about that."""
+    """False for a CSV, and the export of one: NS records are not expected there, only warned about if missing."""

@@ -23,6 +23,10 @@ MAX_INCLUDES = 10_000
 MAX_PATH = 4096
 """Characters of a path that a message shows: all that Linux allows."""
 
+WITHOUT_NS = b"; a zone without NS records"
+"""How the export of a CSV zone begins that has none, so that it can be read again. Any other master file without
+NS records is refused: there they have been forgotten."""
+
 FILE_ENDINGS = (".zone", ".db", ".txt", ".signed", ".csv")
 
 TYPES = {dns.rdatatype.to_text(number): int(number) for number in dns.rdatatype.RdataType if number}
@@ -120,7 +124,14 @@ def load(path: str, origin: bytes | None = None) -> Loaded:
                 f"the zone is named {twice}, its own name twice over; the SOA owner may lack its last dot"
             )
             problems.append(Problem(path, 0, 0, message, Severity.WARNING))
-    return Loaded(zone.lower(), scanner.take(), tuple(host.files), tuple(host.dependencies), tuple(problems))
+    return Loaded(
+        zone.lower(),
+        scanner.take(),
+        tuple(host.files),
+        tuple(host.dependencies),
+        tuple(problems),
+        is_master_file=not text.startswith(WITHOUT_NS),
+    )
 
 
 def problems_of(scanner: Scanner, files: list[str]) -> list[Problem]:

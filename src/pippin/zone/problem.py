@@ -23,11 +23,11 @@ class Problem:
     message: str
     severity: Severity = Severity.ERROR
 
+    @property
+    def place(self) -> str:
+        """`file:line:column`, as far as it is known."""
+        return ":".join((self.file, *(str(number) for number in (self.line, self.column) if number)))
+
     def __str__(self) -> str:
-        place = self.file
-        if self.line:
-            place += f":{self.line}"
-            if self.column:
-                place += f":{self.column}"
         mark = "" if self.severity is Severity.ERROR else "warning: "
-        return f"{place}: {mark}{self.message}"
+        return f"{self.place}: {mark}{self.message}"
