@@ -6,6 +6,7 @@ import struct
 
 from fuzz.mutate import CORPUS
 from fuzz.world import PLAIN, SIGNED, make_query, stream_of, zones
+from pippin.engine import records
 
 COOKIE = b"\0\x0a\0\x08cccccccc"
 FULL_COOKIE = b"\0\x0a\0\x18cccccccc\1\0\0\0\x6b\x49\xd2\0hhhhhhhh"
@@ -59,10 +60,16 @@ def compile_seeds() -> list[bytes]:
     extra = ["@ NSEC3PARAM 1 0 2 abcd", "@ RRSIG SOA 13 2 300 20300101000000 20200101000000 1 @ AAAA"]
     small = ["\n".join([*lines[:2], *lines[i : i + 4]]) for i in range(2, len(lines), 4)]
     small.append("\n".join(lines[:2] + extra))
+    found = []  # what was found once
+    for rdtype, rdata in ((33, b"\0\0\0\0\0\1\5ab"), (65, b"\0\1"), (41, b"\0"), (46, b"")):
+        stream = stream_of("\n".join(lines[:2]), "plain.example.")
+        records.append(stream, b"\1x\5plain\7example\0", rdtype, 300, rdata)
+        found.append(bytes(stream))
     return [bytes(stream_of(text, "plain.example.")) for text in small] + [
         bytes(stream_of(SIGNED.strip(), "plain.example.")),
         bytes(stream_of("\n".join(lines[:2]) + "\n" + zones()["signed.example."].replace("signed.example.", "@"),
                         "plain.example.")),
+        *found,
     ]  # fmt: skip
 
 
@@ -73,6 +80,7 @@ def scan_seeds() -> list[bytes]:
         "$ORIGIN sub\n$GENERATE 1-9/2 h${0,3,d} A 192.0.2.$\n$GENERATE 0-3 $ CNAME ${-1,2,x}.x\n$INCLUDE more sub\n",
         head + "x TYPE65280 \\# 4 0102 0304\ny 1h30m IN TXT a;b\nz IN 5 CAA 0 issue \"ca.example\"\n",
         head + "\\000\\.dot A 192.0.2.1\n*.x AAAA ::ffff:1.2.3.4\n@ LOC 52 22 23 N 4 53 32 E -2m\n@ SVCB 1 . port=53\n",
+        "x 60 TYPE65280 x\n",
         head + "k DNSKEY 256 3 13 AQID\nk DS 1 13 2 " + "ab" * 32 + "\nk NSEC a A NS TYPE999\n"
         "k RRSIG A 13 3 60 20300101000000 20200101000000 1 @ AAAA\nk NSEC3PARAM 1 0 0 -\n"
         "k NSEC3 1 0 0 - 2t7b4g4vsa5smi47k61mv5bv1a22bojr A\nk SSHFP 1 1 abcd\nk TLSA 3 1 1 abcd\nk URI 1 1 \"x\"\n",
