@@ -46,6 +46,7 @@ class Catalogue:
         self._progress = progress
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="zones")
         self._busy = asyncio.Lock()
+        self._looking = asyncio.Lock()
         self._watcher = Watcher()
         self._outcomes: dict[Place, Outcome] = {}
         self._folders: set[Place] = set()
@@ -102,8 +103,9 @@ class Catalogue:
     async def _look(self, *, settle: bool = True) -> list[Outcome]:
         """Look at all files, a slice at a time, so that what inotify tells meanwhile does not wait."""
         outcomes = []
-        for paths in self._watcher.slices():
-            outcomes += await self._locked(partial(self._reload_changed, paths, settle))
+        async with self._looking:
+            for paths in self._watcher.slices():
+                outcomes += await self._locked(partial(self._reload_changed, paths, settle))
         return outcomes
 
     async def _listen(self, inotify: Inotify) -> None:
