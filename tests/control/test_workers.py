@@ -11,6 +11,7 @@ import pytest
 import structlog.testing
 
 from pippin.control import workers
+from pippin.control.settings import Settings
 from pippin.control.workers import GIVE_UP_AFTER, WorkerFailure, WorkerSlot, worker_count
 from pippin.serve.listen import Address
 from pippin.serve.options import WorkerOptions
@@ -87,3 +88,9 @@ def test_one_worker_a_core_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(workers.os, "sched_getaffinity", lambda pid: {0, 3, 5})
     assert worker_count(0) == 3
     assert worker_count(2) == 2
+
+
+def test_workers_have_the_defaults_of_the_settings() -> None:
+    options = WorkerOptions(0, (), "nowhere", bytes(16))
+    for name in set(WorkerOptions.__struct_fields__) & set(Settings.__struct_fields__):
+        assert getattr(options, name) == getattr(Settings(), name), name

@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Iterator
 
+import dns.edns
 import dns.flags
 import dns.message
 import dns.name
@@ -152,3 +153,16 @@ def test_closed_server_is_gone_and_can_be_started_again() -> None:
         socket.create_connection((address.host, address.port))
     with InProcessServer((str(address),)) as server:
         assert server.addresses == (address,)
+
+
+def test_cookies_can_be_required_of_clients_that_have_them() -> None:
+    with InProcessServer(require_cookie=True) as server:
+        publish(server, OTHER, "other.")
+        where = ("127.0.0.1", 3, server.addresses[0].port)
+        bare = dns.message.make_query("www.other.", "A")
+        assert dns.query.udp(bare, *where).rcode() == dns.rcode.NOERROR
+        first = dns.message.make_query("www.other.", "A", options=[dns.edns.CookieOption(b"8 octets", b"")])
+        refused = dns.query.udp(first, *where)
+        assert (refused.rcode(), refused.answer) == (dns.rcode.BADCOOKIE, [])
+        again = dns.message.make_query("www.other.", "A", options=refused.options)
+        assert dns.query.udp(again, *where).rcode() == dns.rcode.NOERROR

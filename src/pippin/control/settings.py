@@ -76,6 +76,13 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
             description="Largest reply over UDP in octets, whatever a client says (RFC 9715).",
         ),
     ] = 1232
+    require_cookie: Annotated[
+        bool,
+        Meta(
+            description="Over UDP, answer BADCOOKIE to a client that sends cookies, but not one it got here "
+            "(RFC 7873 section 5.2.3). Clients without cookies are answered as ever."
+        ),
+    ] = False
     rotate: Annotated[
         bool,
         Meta(description="Begin RRsets of several addresses with another one each time. Default: as in the source."),

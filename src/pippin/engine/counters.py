@@ -22,6 +22,7 @@ COUNTERS = (
     "tcp_refused",  # connections over a limit
     "tcp_timeouts",  # connections cut off: idle, half-open or not reading
     "log_position",  # how far this worker has read the store's log
+    "slow_failed",  # SERVFAIL because a handler raised
 )
 
 (
@@ -44,4 +45,5 @@ COUNTERS = (
     C_TCP_REFUSED,
     C_TCP_TIMEOUTS,
     C_LOG_POSITION,
+    C_SLOW_FAILED,
 ) = range(len(COUNTERS))

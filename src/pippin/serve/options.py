@@ -27,6 +27,7 @@ class WorkerOptions(Struct, frozen=True, forbid_unknown_fields=True):
     cache_size: int = 65536
     cache_bytes: int = 32 << 20
     udp_size: int = 1232
+    require_cookie: bool = False
     rotate: bool = False
     server_id: str | None = None
     version: str | None = None

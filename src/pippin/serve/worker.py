@@ -31,6 +31,7 @@ import structlog
 from pippin.engine.counters import (
     C_QUEUE_DROPPED,
     C_SEND_FAILED,
+    C_SLOW_FAILED,
     C_TCP_CONNECTIONS,
     C_TCP_QUERIES,
     C_TCP_REFUSED,
@@ -88,6 +89,7 @@ class Worker:
                 udp_size=options.udp_size,
                 server_id=(options.server_id or "").encode()[:NSID_LIMIT],
                 cookie_secret=options.cookie_secret,
+                require_cookie=options.require_cookie,
                 rotate=options.rotate,
                 cache_entries=options.cache_size,
                 cache_bytes=options.cache_bytes,
@@ -162,7 +164,9 @@ class Worker:
         self._counters[C_TCP_QUERIES] = tcp.questions
         self._counters[C_TCP_REFUSED] = tcp.refused
         self._counters[C_TCP_TIMEOUTS] = tcp.idle_closed + tcp.cut_off
-        self._counters[C_QUEUE_DROPPED] = self._pipeline.statistics().dropped
+        slow = self._pipeline.statistics()
+        self._counters[C_QUEUE_DROPPED] = slow.dropped
+        self._counters[C_SLOW_FAILED] = slow.failed
         self._ticker = asyncio.get_running_loop().call_later(TICK, self._tick)
 
     def _follow(self) -> None:
