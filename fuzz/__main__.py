@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import chain, count
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -75,20 +76,19 @@ def run(names: list[str], seconds: float, start: int | None, case: int | None) -
     for name in names:
         target = TARGETS[name](lambda module: importlib.import_module(f"pippin.engine.{module}"))
         seeds = read_corpus(name)
-        first = case if case is not None else int(time.time()) * 1_000_000 if start is None else start
-        number = first
+        first = int(time.time()) * 1_000_000 if start is None else start
+        numbers = chain(range(len(seeds)), count(first)) if case is None else iter([case])
         end = time.monotonic() + seconds
-        while True:
-            data = variation(seeds, number if number - first >= len(seeds) or case is not None else number - first)
+        for done, number in enumerate(numbers, 1):
+            data = variation(seeds, number)
             try:
                 target(data)
             except Exception:
                 print(f"{name}, {engine_name()}: case {number} is a finding: {data.hex()}", flush=True)
                 raise
-            number += 1
-            if case is not None or time.monotonic() >= end:
+            if time.monotonic() >= end:
                 break
-        print(f"{name}, {engine_name()}: {number - first:,} cases, no findings", flush=True)
+        print(f"{name}, {engine_name()}: {done:,} cases, no findings", flush=True)
     return 0
 
 
