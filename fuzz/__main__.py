@@ -79,13 +79,15 @@ def run(names: list[str], seconds: float, start: int | None, case: int | None) -
         first = int(time.time()) * 1_000_000 if start is None else start
         numbers = chain(range(len(seeds)), count(first)) if case is None else iter([case])
         end = time.monotonic() + seconds
-        for done, number in enumerate(numbers, 1):
+        done = 0
+        for number in numbers:
             data = variation(seeds, number)
             try:
                 target(data)
             except Exception:
                 print(f"{name}, {engine_name()}: case {number} is a finding: {data.hex()}", flush=True)
                 raise
+            done += 1
             if time.monotonic() >= end:
                 break
         print(f"{name}, {engine_name()}: {done:,} cases, no findings", flush=True)
