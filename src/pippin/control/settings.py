@@ -169,8 +169,14 @@ def describe() -> Iterator[tuple[str, str, object, str]]:
 
 
 def _type_name(hint: Any) -> str:
-    names = {int: "integer", float: "number", bool: "true or false", str: "text"}
-    return names.get(hint) or ("text" if "str" in str(hint) else "tables")
+    names = {
+        int: "integer",
+        float: "number",
+        bool: "true or false",
+        tuple[str, ...]: "list of texts",
+        tuple[ZoneSettings, ...]: "tables",
+    }
+    return names.get(hint, "text")
 
 
 def _unknown_keys(

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 import sys
@@ -61,6 +62,9 @@ TCP_BACKLOG = 1024
 
 NSID_LIMIT = 128
 """Octets of a server id that fit beside everything else in an OPT record (RFC 5001 sets no limit)."""
+
+FILES_BESIDE_CLIENTS = 64
+"""Files a worker has open that are no TCP connections: listening sockets, the store, the loop's own."""
 
 TICK = 0.25
 """Seconds between two looks at the store when there is no traffic."""
@@ -252,6 +256,7 @@ class Process:
         options = msgspec.json.decode(await self._reader.readline(), type=WorkerOptions)
         if options.core is not None:
             os.sched_setaffinity(0, {options.core})
+        allow_files(options.tcp_clients + FILES_BESIDE_CLIENTS)
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
         loop.add_signal_handler(signal.SIGTERM, stop.set)
@@ -281,6 +286,17 @@ class Process:
     def _tell(self, event: str) -> None:
         if not self._writer.is_closing():
             self._writer.write(msgspec.json.encode({"event": event}) + b"\n")
+
+
+def allow_files(needed: int) -> None:
+    """Raise the soft limit of open files (1024 mostly) to what the clients will need, as far as the hard one goes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < needed:
+        log.warning("the limit of open files is below tcp_clients", limit=allowed, needed=needed)
 
 
 async def _lead(control: int) -> None:
