@@ -236,3 +236,17 @@ def test_journal_lines_have_no_time_of_their_own(tmp_path: Path, zone: Path) -> 
     zone.write_text(zone.read_text() + "mx MX 10 nobody\n")
     with running(tmp_path, str(zone), JOURNAL_STREAM="1:2") as server:
         assert server.output.startswith("warning: ")
+
+
+def test_killed_control_process_leaves_workers_that_answer_until_the_next_one_serves(
+    tmp_path: Path, zone: Path
+) -> None:
+    with running(tmp_path, "example.zone") as first:
+        port = first.port
+        first.process.kill()
+        first.process.wait()
+        assert first.address_of("www.example") == "192.0.2.10"
+        with running(tmp_path, "example.zone", listen=f"127.0.0.1:{port}") as second:
+            wait_until(lambda: second.output.count("\ntry:  dig") == 2, "the next one serves")  # one log for both
+            assert "the control process is gone, going on without it" in second.output
+            assert second.address_of("www.example") == "192.0.2.10"

@@ -41,6 +41,11 @@ def default_path() -> Path:
     return Path(runtime or f"/tmp/pippin-{os.geteuid()}") / "pippin.sock"
 
 
+def was_left_behind(path: Path) -> bool:
+    """The server that made this socket was killed: one that ends takes it away."""
+    return path.exists() and not _is_alive(path)
+
+
 class Channel:
     """The server's end. `open` it; `obey` is called for every command, and its answer is sent."""
 

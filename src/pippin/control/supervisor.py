@@ -22,20 +22,25 @@ import structlog
 from pippin import __version__
 from pippin.control.catalogue import Catalogue, Progress
 from pippin.control.changes import Outcome
-from pippin.control.channel import Channel, ChannelError, default_path
+from pippin.control.channel import Channel, ChannelError, default_path, was_left_behind
 from pippin.control.notify import notify
 from pippin.control.places import Place, places_in
 from pippin.control.settings import DEFAULT_LISTEN, Settings, SettingsError, read_settings
 from pippin.control.workers import KILL_AFTER, WorkerSlot, worker_count
 from pippin.engine import engine_name
-from pippin.serve.listen import Address, check_free, is_available, parse_address
+from pippin.serve.listen import Address, ListenError, check_free, is_available, parse_address
 from pippin.serve.options import WorkerOptions
+from pippin.serve.worker import ORPHAN_PATIENCE
 from pippin.store import Store
 
 log = structlog.get_logger(__name__)
 
 COOKIE_SECRET_SIZE = 16
 """Octets, RFC 9018 section 4.5."""
+
+
+PORT_PAUSE = 0.05
+"""Seconds between two looks at whether a port is free."""
 
 
 class NothingToServe(Exception):
@@ -100,11 +105,10 @@ class Supervisor:
         addresses = [parse_address(text) for text in self._settings.listen]
         if self._settings.listen == DEFAULT_LISTEN:  # nobody asked for IPv6 in particular: it may be missing
             addresses = [address for address in addresses if is_available(address)] or addresses
-        for address in addresses:
-            check_free(address)
+        control = Path(self._settings.control) if self._settings.control else default_path()
+        await _until_free(addresses, ORPHAN_PATIENCE + 1 if was_left_behind(control) else 0)
         private = None if self._settings.state else tempfile.mkdtemp(prefix="pippin-")
         folder = self._settings.state or str(private)
-        control = Path(self._settings.control) if self._settings.control else default_path()
         channel = Channel(control, self._obey)
         may_answer = asyncio.Event()
         tasks: list[asyncio.Task[None]] = []
@@ -278,6 +282,23 @@ class Supervisor:
                 for number, slot in enumerate(self._slots)
             ],
         }
+
+
+async def _until_free(addresses: Iterable[Address], patience: float) -> None:
+    """Raise `ListenError` if anybody listens on the addresses for longer than `patience` seconds.
+
+    After a control process was killed its workers do, for `ORPHAN_PATIENCE`, and answer meanwhile.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            for address in addresses:
+                check_free(address)
+            return
+        except ListenError:
+            if time.monotonic() >= deadline:
+                raise
+        await asyncio.sleep(PORT_PAUSE)
 
 
 def worker_options(
