@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
@@ -11,6 +11,9 @@ from pippin.cli.common import FAILED, Config, Control, Files, ask, fail, find_co
 
 if TYPE_CHECKING:
     from pippin.control.places import Place
+
+ZONES_SHOWN = 50
+"""What `zone list` shows of many, unless told otherwise."""
 
 zone_app = typer.Typer(no_args_is_help=True, help="Look at zones.")
 
@@ -62,6 +65,85 @@ def export(
     fail(f"no zone {name} there; found: {', '.join(seen) or 'none'}")
 
 
+@zone_app.command("inspect")
+def inspect(
+    what: Annotated[
+        str, typer.Argument(metavar="NAME|FILE", help="A zone's name or file, or a compiled zone.")
+    ],
+    owner: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Argument(
+            metavar="[OWNER]", help="A name in the zone: its node and blocks.", show_default=False
+        ),
+    ] = None,
+    state: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(metavar="DIR", help="Take what is published in this zone store.", show_default=False),
+    ] = None,
+    config: Config = None,
+    control: Control = None,
+) -> None:
+    """What a compiled zone looks like inside: header, sections with sizes, and one name's node decoded.
+
+    NAME is compiled from the file that the configuration or the running server has it from, or with --state taken as
+    the server published it.
+    """
+    from pippin.engine import layout
+    from pippin.zone import inspect as reading
+
+    image = _image(what, state, config, control)
+    lines = (
+        reading.overview(image) if owner is None else reading.name(image, _name(owner, layout.origin(image)))
+    )
+    for line in lines:
+        typer.echo(line)
+
+
+def _image(what: str, state: Path | None, config: Path | None, control: Path | None) -> bytes | memoryview:
+    from pippin.control.places import Place, expand
+    from pippin.control.prepare import prepare
+    from pippin.engine.layout import MAGIC
+    from pippin.store import StoreError
+    from pippin.store.peek import published
+
+    is_file = Path(what).is_file()
+    if is_file:
+        with open(what, "rb") as file:
+            if file.read(len(MAGIC)) == MAGIC:
+                return MAGIC + file.read()
+    if state is not None:
+        try:
+            image = published(state, _name(what))
+        except (StoreError, OSError, ValueError) as error:
+            fail(error)
+        return image or fail(f"no zone {what} in {state}")
+    for place in [Place(what)] if is_file else expand(_places(None, config, control)):
+        prepared = prepare(place, seed=0)
+        if not is_file and prepared.origin != _name(what):
+            continue
+        if prepared.image is None:
+            for problem in prepared.problems:
+                typer.echo(str(problem), err=True)
+            raise typer.Exit(FAILED)
+        return prepared.image
+    fail(f"no zone and no file {what} there")
+
+
+def _name(text: str, origin: bytes = b"\0") -> bytes:
+    """Wire format, lower case; names without a last dot end in `origin`, unless they do already."""
+    import dns.exception
+    import dns.name
+
+    try:
+        zone = dns.name.from_wire(origin, 0)[0]
+        name = dns.name.from_text(text, dns.name.root)
+        if text == "@" or (not name.is_subdomain(zone) and not text.endswith(".")):
+            name = dns.name.from_text(text, zone)
+        return name.canonicalize().to_wire() or b""
+    except dns.exception.DNSException as error:
+        fail(f"{text!r} is no domain name: {error}", code=2)
+
+
 def _places(files: list[str] | None, config: Path | None, control: Path | None) -> list[Place]:
     """Where zones are read from: what was named, else what the running server named."""
     from pippin.control.places import Place, places_in
@@ -77,20 +159,25 @@ def _places(files: list[str] | None, config: Path | None, control: Path | None) 
 def list_zones(
     config: Config = None,
     control: Control = None,
-    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    limit: Annotated[int, typer.Option(min=0, help="Zones to show; 0: all.")] = ZONES_SHOWN,
+    json: Annotated[bool, typer.Option("--json", help="As JSON, all zones.")] = False,
 ) -> None:
-    """The zones of the running server, with source, serial, records and state."""
-    answer = ask(control, config, {"do": "zones"})
+    """The zones of the running server, with source, serial, records and state; first those that need attention."""
+    zones = ask(control, config, {"do": "zones"})["zones"]
     if json:
         import msgspec
 
-        typer.echo(msgspec.json.encode(answer["zones"]))
+        typer.echo(msgspec.json.encode(zones))
         return
     from rich.console import Console
     from rich.table import Table
 
+    zones.sort(key=lambda zone: (zone["published"], zone["zone"]))
+    shown = zones[:limit] if limit else zones
     table = Table("zone", "source", "serial", "records", "state", box=None, pad_edge=False)
-    for zone in answer["zones"]:
+    for zone in shown:
         state = "ok" if zone["published"] else "old version served" if zone["records"] else "not served"
         table.add_row(zone["zone"], zone["source"], str(zone["serial"]), f"{zone['records']:,}", state)
     Console().print(table)
+    if len(shown) < len(zones):
+        typer.echo(f"… {len(zones) - len(shown):,} more; `--limit 0` shows all")
