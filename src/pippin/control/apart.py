@@ -39,8 +39,8 @@ def prepare_apart(place: Place, seed: int) -> Prepared:
         )
         if child.returncode != 0:
             how = child.returncode
-            died = f"killed by {signal.Signals(-how).name}" if how < 0 else f"ended with exit code {how}"
-            what = f"the process that read it was {died}; is there enough memory?"
+            died = f"was killed by {signal.Signals(-how).name}" if how < 0 else f"ended with exit code {how}"
+            what = f"the process that read it {died}; is there enough memory?"
             return Prepared(place, b"", None, 0, 0, (Problem(place.path, 0, 0, what),), ())
         prepared: Prepared = pickle.loads(child.stdout)
         if size := os.fstat(fd).st_size:
