@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Optional
@@ -83,10 +82,3 @@ def ask(control: Path | None, config: Path | None, command: dict[str, Any]) -> d
     if "error" in answer:
         fail(answer["error"])
     return answer
-
-
-def is_plain() -> bool:
-    """No colour and no moving parts: output goes to a file or pipe, or NO_COLOR is set."""
-    import os
-
-    return not sys.stdout.isatty() or bool(os.environ.get("NO_COLOR"))

@@ -13,7 +13,7 @@ from __future__ import annotations
 compiled = False
 
 # Types stand as arguments of `declare` and `cast` only; annotations are never evaluated.
-bint = uchar = ushort = int = uint = longlong = ulonglong = Py_ssize_t = size_t = None
+bint = uchar = int = uint = longlong = ulonglong = Py_ssize_t = None
 
 
 def _same(thing):  # type: ignore[no-untyped-def]
@@ -24,8 +24,8 @@ def _decorator(*_args, **_kwargs):  # type: ignore[no-untyped-def]
     return _same
 
 
-final = cclass = cfunc = ccall = inline = _same
-boundscheck = wraparound = exceptval = cdivision = locals = _decorator
+final = cclass = cfunc = inline = _same
+boundscheck = exceptval = _decorator
 
 
 def declare(_type=None, value=None, **_kwargs):  # type: ignore[no-untyped-def]
