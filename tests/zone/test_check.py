@@ -261,6 +261,18 @@ def test_rrset_that_no_message_can_hold(signature):
     ]
 
 
+@pytest.mark.parametrize(
+    ("owner", "covered"), [("b", "TXT"), ("nothing-else", "A"), ("cut", "NS")], ids=["lacking", "alone", "at a cut"]
+)
+def test_signature_that_covers_nothing_is_a_warning(owner, covered):
+    text = APEX + "b A 192.0.2.1\ncut NS ns.example.net.\n"
+    text += f"{owner} RRSIG {covered} 13 2 3600 20400101000000 20200101000000 1 @ AAAA\n"
+    assert problems(text, warnings=False) == [
+        f"zone.txt:6:1: warning: {owner}.example. has a signature that covers no RRset signed here "
+        "(RFC 4035 section 2.2), so it is left out; sign the zone anew"
+    ]
+
+
 def test_nsec3_iterations_that_cost_too_much():
     text = (
         APEX + "@ RRSIG SOA 8 1 300 20300101000000 20200101000000 1 example. AAAA\n@ NSEC3PARAM 1 0 2501 -\n"

@@ -542,8 +542,22 @@ class Compiler:
                     self._find("second-soa", self._first_of(node, T_SOA))
                 else:
                     self._check_single(node, T_SOA, "second-soa")
+            if has & HAS_RRSIG:
+                self._check_signatures(node)
         if self.node_count and self.node_has[0] & HAS_SOA and not self.node_has[0] & HAS_NS:
             self._find("no-apex-ns", self._first_of(0, T_SOA))
+
+    @cython.cfunc
+    def _check_signatures(self, node: cython.Py_ssize_t) -> cython.void:
+        """Signatures stand beside what they cover, so one that covers nothing has no place (RFC 4035 section 2.2)."""
+        record: cython.Py_ssize_t = self._first_of(node, T_RRSIG)
+        covered: cython.int
+        while record >= 0:
+            covered = self._covers(record)
+            if not self._owns(node, covered) or (covered == T_NS and node and self.node_has[node] & HAS_NS):
+                self._find("signature-of-nothing", record)
+                self.kept -= 1
+            record = self._next_of(record, T_RRSIG)
 
     @cython.cfunc
     def _type_of(self, record: cython.Py_ssize_t) -> cython.int:

@@ -52,7 +52,7 @@ def _problem(
     record = record_at(records, offset) if offset >= 0 else None
     message = _MESSAGES[code](_text(record.owner) if record else _text(origin), _text(origin))
     severity = Severity.ERROR
-    if code == "no-apex-ns" and not is_master_file:
+    if code in _SUSPECT or (code == "no-apex-ns" and not is_master_file):
         severity = Severity.WARNING
     if record is None:
         return Problem(files[0] if files else _text(origin), 0, 0, message, severity)
@@ -102,6 +102,10 @@ _MESSAGES: dict[str, Callable[[str, str], str]] = {
     "meta-type": lambda owner, origin: (
         f"{owner} has a record of a type that only queries and messages have (RFC 6895 section 3.1); leave it out"
     ),
+    "signature-of-nothing": lambda owner, origin: (
+        f"{owner} has a signature that covers no RRset signed here (RFC 4035 section 2.2), so it is left out; "
+        "sign the zone anew"
+    ),
     "second-cname": lambda owner, origin: (
         f"{owner} has a second CNAME record (RFC 2181 section 10.1); a name has one CNAME or none"
     ),
@@ -127,6 +131,9 @@ _MESSAGES: dict[str, Callable[[str, str], str]] = {
         f"{owner} owns an NSEC3 record, but is no hash in base32hex (RFC 5155 section 3); sign the zone again"
     ),
 }
+
+_SUSPECT = frozenset({"signature-of-nothing"})
+"""Findings that leave a zone that can be served rightly."""
 
 CODES = frozenset(_MESSAGES)
 """The findings of the compiler that have words here: all of them."""
