@@ -30,6 +30,7 @@ PATH = Path("/etc/pippin/pippin.toml")
         ("watch = 1", "pippin.toml:1: watch: expected true or false, found an integer"),
         ('[[zone]]\norigin = "example."', "pippin.toml:1: zone: `file` is missing, it has no default"),
         ("listen = '127.0.0.1:53'", "pippin.toml:1: listen: expected a list, found text"),
+        ("listen = ['127.0.0.1:53', '127.0.0.1:53']", "listen: '127.0.0.1:53' is there twice; once is enough"),
         ("listen = ['localhost:53']", "pippin.toml:1: listen: 'localhost:53' is no address to listen on"),
         ("listen = ['127.0.0.1:66000']", "port '66000' is not a number from 0 to 65535"),
         ("listen = ['::1:53']", "right would be 192.0.2.1:53, [2001:db8::1]:53"),

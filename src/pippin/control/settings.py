@@ -201,6 +201,8 @@ def _impossible(settings: Settings) -> Iterator[tuple[str, str]]:
             parse_address(address)
         except ListenError as error:
             yield "listen", str(error)
+    for address in {address for address in settings.listen if settings.listen.count(address) > 1}:
+        yield "listen", f"{address!r} is there twice; once is enough"
     for network in settings.allow_transfer:
         try:
             ipaddress.ip_network(network)

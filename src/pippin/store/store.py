@@ -73,8 +73,14 @@ class Store:
 
     @classmethod
     def open(cls, folder: str | Path, workers: int) -> Store:
-        """Open or create the store in `folder` for that many workers. StoreError if it is in use or not a store."""
-        return cls(Path(folder), workers)
+        """Open or create the store in `folder` for that many workers. StoreError if it is in use or cannot be one."""
+        try:
+            return cls(Path(folder), workers)
+        except OSError as error:
+            raise StoreError(
+                f"{folder} cannot be a zone store: {error.filename or folder}: {error.strerror}; "
+                "name a folder that is empty, or new, and may be written"
+            ) from error
 
     seed: int
     """What names are hashed with: compile zones with it, make queries' Options with it."""
