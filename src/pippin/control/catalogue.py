@@ -276,6 +276,8 @@ def _report(outcome: Outcome, quietly: bool) -> None:
         (log.error if problem.severity is Severity.ERROR else log.warning)(f"{problem.place}: {problem.message}")
     if len(outcome.problems) > PROBLEMS_LOGGED:
         log.warning("more problems, `pippin check` shows all", more=len(outcome.problems) - PROBLEMS_LOGGED)
+    if outcome.published and outcome.warned and quietly:
+        return
     name, file = outcome.zone_name, outcome.place.path
     if not outcome.warned:
         log.info("large zone, only errors were looked for; `pippin check` shows warnings too", zone=name)

@@ -59,11 +59,12 @@ class Watcher:
     def follow(self, place: Place, dependencies: Iterable[Dependency]) -> None:
         """`place` was read from these files, looking like this; this replaces what was followed for it before."""
         self.forget(place)
-        paths = {place.path: _look_at(place.path)}
+        paths = {}
         for file in dependencies:
-            look = _look_at(file.path)
             # What was read counts, not what is there now: a change between the two must be noticed.
-            paths[file.path] = _Look(file.size, file.mtime_ns, look.inode)
+            paths[file.path] = _Look(file.size, file.mtime_ns, _look_at(file.path).inode)
+        if place.path not in paths:
+            paths[place.path] = _look_at(place.path)
         for path, look in paths.items():
             self._looks[path] = look
             self._users.setdefault(path, set()).add(place)
