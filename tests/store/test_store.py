@@ -243,8 +243,8 @@ def test_publishing_does_not_look_at_other_zones(store):
 
 def test_a_folder_that_cannot_be_a_store_is_named_with_the_reason(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match="file cannot be a zone store: .*: File exists; name a folder that is empty"):
+    with pytest.raises(StoreError, match=r"file cannot be a zone store: .*: File exists; name a folder that is empty"):
         Store.open(tmp_path / "file", 1)
     (tmp_path / "full" / "zones").mkdir(parents=True)
-    with pytest.raises(StoreError, match="full cannot be a zone store: .*zones: Is a directory; name a folder"):
+    with pytest.raises(StoreError, match=r"full cannot be a zone store: .*zones: Is a directory; name a folder"):
         Store.open(tmp_path / "full", 1)
