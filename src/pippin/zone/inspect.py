@@ -100,7 +100,9 @@ def name(image: Image, owner: bytes) -> Iterator[str]:
     if not node.entries:
         yield "  no entries: an empty non-terminal"
     for entry in node.entries:
-        kind = "DEFAULT_TYPE" if entry.type == layout.DEFAULT_TYPE else dns.rdatatype.to_text(dns.rdatatype.RdataType.make(entry.type))
+        is_default = entry.type == layout.DEFAULT_TYPE
+        rdtype = dns.rdatatype.RdataType.make(entry.type)
+        kind = "DEFAULT_TYPE" if is_default else dns.rdatatype.to_text(rdtype)
         yield f"  entry {kind}  flags {_flags(entry.flags, {layout.OWN: 'OWN'})}"
         reference = _reference(node, entry.type, origin)
         for what, block in (("plain", entry.plain), ("signed", entry.signed)):
