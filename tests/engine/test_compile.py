@@ -274,7 +274,9 @@ def test_findings(compile_zone, text, expected):
 
 def test_findings_are_bounded(compile_zone):
     text = SOA + "\n".join(f"x{i}.other. A 192.0.2.1" for i in range(1500))
-    assert len(of_text(compile_zone, text)[1]) == 1000
+    findings = of_text(compile_zone, text)[1]
+    assert len(findings) == 1001
+    assert findings[-1] == ("more-findings", -1)
 
 
 def test_no_soa_no_image(compile_zone):

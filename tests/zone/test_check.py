@@ -283,9 +283,24 @@ def test_nsec3_iterations_that_cost_too_much():
     ]
 
 
+def test_suspects_never_push_out_an_error():
+    ghost = "g{0} TXT x\ng{0} RRSIG A 8 2 300 20300101000000 20200101000000 1 example. AAAA\n"
+    ghosts = "".join(ghost.format(i) for i in range(1100))
+    found = problems(APEX + ghosts + "zz CNAME a\nzz A 192.0.2.1\n", warnings=False)
+    assert sum("covers no RRset" in problem for problem in found) == 100
+    assert "zz.example. has a CNAME and other records" in found[-1]
+
+
+def test_that_there_are_more_errors_is_said():
+    outside = "".join(f"h{i}.elsewhere. A 192.0.2.1\n" for i in range(1100))
+    found = problems(APEX + outside, warnings=False)
+    assert len(found) == 1001
+    assert found[0] == "zone.txt: more errors are not shown; these may be the cause of them"
+
+
 def test_every_finding_of_the_compiler_has_words():
     source = Path(pippin.engine.__file__).parent / "compile.py"
-    found = set(re.findall(r'_find\("([a-z0-9-]+)"|_check_single\(.*"([a-z0-9-]+)"\)', source.read_text()))
+    found = set(re.findall(r'(?:_find|append\()\("([a-z0-9-]+)"|_check_single\(.*"([a-z0-9-]+)"\)', source.read_text()))
     assert {first or second for first, second in found} == set(CODES)
 
 

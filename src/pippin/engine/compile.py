@@ -24,7 +24,8 @@ from pippin.engine import layout
 
 CHAIN_LIMIT = cython.declare(cython.int, 16)  # CNAMEs followed in one reply; longer chains end there, like a loop
 NSEC3_ITERATIONS_LIMIT = 2500  # RFC 5155 section 10.3: no zone may use more; each costs a hash in every denial
-FINDINGS_LIMIT = cython.declare(cython.int, 1000)  # findings kept for one zone
+FINDINGS_LIMIT = cython.declare(cython.int, 1000)  # findings kept for one zone; that there are more is one as well
+SUSPECTS_LIMIT = cython.declare(cython.int, 100)  # of those that are no errors, so that they leave room for errors
 LABEL_LIMIT = cython.declare(cython.int, 128)
 CANDIDATE_LIMIT = cython.declare(cython.int, 96)  # names in one reply that later names are compressed against
 ADDITIONAL_TARGETS = cython.declare(cython.int, 32)  # targets of one RRset whose addresses are looked up for the additional section
@@ -92,10 +93,6 @@ T_HTTPS = cython.declare(cython.int, 65)
 def is_compiled() -> bool:
     """True when this module runs as a compiled extension."""
     return cython.compiled
-
-
-class NotAZone(ValueError):
-    """The records cannot be a zone at all; `findings` say why."""
 
 
 def compile_zone(
@@ -192,6 +189,7 @@ class Compiler:
     has_signatures: cython.bint
     hash_mask: cython.ulonglong
     found: cython.Py_ssize_t
+    suspects: cython.Py_ssize_t
     nsec3: object
     nsec3_parameters: object
 
@@ -217,6 +215,7 @@ class Compiler:
         self.nsec3_parameters = None
         self.nsec3 = None
         self.found = 0
+        self.suspects = 0
 
     def compile(self, records: object, note: bytes) -> bytes:
         """The image of `records`, or b"" where there is no SOA to build one on."""
@@ -249,6 +248,8 @@ class Compiler:
         """Remember a finding about the record with that index (-1: the zone)."""
         if len(self.findings) < FINDINGS_LIMIT:
             self.findings.append((code, int(self.record_offset[record]) if record >= 0 else -1))
+        elif len(self.findings) == FINDINGS_LIMIT:
+            self.findings.append(("more-findings", -1))
 
     @cython.cfunc
     def _gather(self, records: object) -> cython.void:
@@ -555,7 +556,9 @@ class Compiler:
         while record >= 0:
             covered = self._covers(record)
             if not self._owns(node, covered) or (covered == T_NS and node and self.node_has[node] & HAS_NS):
-                self._find("signature-of-nothing", record)
+                if self.suspects < SUSPECTS_LIMIT:
+                    self._find("signature-of-nothing", record)
+                self.suspects += 1
                 self.kept -= 1
             record = self._next_of(record, T_RRSIG)
 

@@ -127,6 +127,7 @@ _MESSAGES: dict[str, Callable[[str, str], str]] = {
     "nsec3-iterations": lambda owner, origin: (
         "more than 2500 NSEC3 iterations (RFC 5155 section 10.3); sign the zone with 0 (RFC 9276 section 3.1)"
     ),
+    "more-findings": lambda owner, origin: "more errors are not shown; these may be the cause of them",
     "nsec3-owner": lambda owner, origin: (
         f"{owner} owns an NSEC3 record, but is no hash in base32hex (RFC 5155 section 3); sign the zone again"
     ),
