@@ -27,7 +27,7 @@ CHUNK = 50
 
 LARGE = 8 << 20
 """Bytes of a file that is read by a process of its own: a quarter of a second's work, against the tenth of a second
-that its start costs; and the heap that it takes, five times the file, goes away with it."""
+that its start costs; and the heap that it takes, fourteen times the file, goes away with it."""
 
 
 def prepare_all(places: list[Place], seed: int) -> Generator[Prepared, None, None]:
