@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from pathlib import Path
 
+import pippin
 from pippin.control.places import ZONE_FILE_ENDINGS
 from pippin.control.settings import Settings, describe
 from pippin.source.masterfile import WITHOUT_NS
@@ -39,6 +41,10 @@ def test_zone_file_endings_and_the_mark_of_exports_are_those_of_the_code() -> No
     text = ZONE_FILES.read_text()
     assert all(f"`{ending}`" in text for ending in ZONE_FILE_ENDINGS)
     assert f"`{WITHOUT_NS.decode()}`" in text
+
+
+def test_version_is_the_same_everywhere() -> None:
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == pippin.__version__
 
 
 def test_links_between_pages_lead_somewhere() -> None:

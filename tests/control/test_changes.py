@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pippin.control import changes
 from pippin.control import prepare as preparing
 from pippin.control.changes import Changes, Outcome
 from pippin.control.places import Place
@@ -160,3 +161,15 @@ def test_warnings_of_large_zones_are_only_for_those_who_ask(
     monkeypatch.setattr(preparing, "WARNED_SIZE", 100)
     assert prepare(place, 0).problems == ()
     assert prepare(place, 0, thorough=True).problems
+
+
+def test_zone_compiled_by_another_version_is_served_and_read_again(
+    store: Store, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply(Changes(store), place)
+    monkeypatch.setattr(changes, "__version__", "99.0")
+    served = Changes(store)
+    assert served.keep(place) is None
+    assert [outcome.origin for outcome in served.served()] == [ORIGIN]
+    apply(served, place)
+    assert Changes(store).keep(place) is not None

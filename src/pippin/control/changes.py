@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pippin import __version__
 from pippin.control.places import Place
 from pippin.engine import layout
 from pippin.source.loaded import Dependency
@@ -32,6 +33,8 @@ class _Note(msgspec.Struct, frozen=True, array_like=True):
     origin: str | None
     files: tuple[tuple[str, int, int], ...]
     """Path, size and modification time (ns) as they were when the file was read."""
+    compiled_by: str
+    """The version of Pippin; another one may read files, and lay out answers, in another way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +101,14 @@ class Changes:
         return set(self._served)
 
     def keep(self, place: Place) -> Outcome | None:
-        """What the store holds from this place, if its files have not changed since; None: it has to be read."""
+        """What the store holds from this place; None: it has to be read, for its files or Pippin have changed since."""
         stored = self._stored.pop(_key(place), None)
         if stored is None or stored.origin in self._place_of:
             return None
         files = tuple(Dependency(*file) for file in stored.note.files)
         kept = Outcome(place, stored.origin, True, stored.serial, stored.records, (), files)
-        self._serve(
-            kept
-        )  # also if its files have changed: whatever they are now, this is what there is to serve
-        return kept if _are_unchanged(files) else None
+        self._serve(kept)  # also if its files have changed: until they are read, this is what there is to serve
+        return kept if stored.note.compiled_by == __version__ and _are_unchanged(files) else None
 
     def apply(self, new: Prepared) -> Outcome:
         """Publish what was prepared, or say why not."""
@@ -159,7 +160,7 @@ def _rejected(new: Prepared, old: Outcome | None, *why: Problem) -> Outcome:
 def note_for(place: Place, dependencies: Iterable[Dependency]) -> bytes:
     """The note that a compiled zone carries about where it came from."""
     files = tuple((os.path.abspath(file.path), file.size, file.mtime_ns) for file in dependencies)
-    return msgspec.json.encode(_Note(*_key(place), files))
+    return msgspec.json.encode(_Note(*_key(place), files, __version__))
 
 
 def _key(place: Place) -> tuple[str, str | None]:
