@@ -129,7 +129,7 @@ def test_commands_for_a_running_server(tmp_path: Path) -> None:
     with running(tmp_path, "example.zone", workers=2) as server:
         control = ["--control", str(server.control)]
         status = pippin("status", *control, cwd=tmp_path)
-        assert "1 zones, 5 records" in status.stdout
+        assert "1 zone, 5 records" in status.stdout
         assert status.stdout.count("answering") == 2
         assert json.loads(pippin("status", "--json", *control, cwd=tmp_path).stdout)["zones"] == 1
         zones = pippin("zone", "list", *control, cwd=tmp_path)

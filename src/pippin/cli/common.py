@@ -39,6 +39,11 @@ def fail(message: object, code: int = FAILED) -> NoReturn:
     raise typer.Exit(code)
 
 
+def count(number: int, what: str) -> str:
+    """`1 zone`, `2,000 zones`."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def find_config(given: Path | None) -> Path | None:
     """The configuration given, or the first there is where one is looked for."""
     return given or next((path for path in CONFIGURATIONS if path.exists()), None)

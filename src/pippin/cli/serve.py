@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from pippin.cli.common import Config, Control, Files, fail, settings_and_places
+from pippin.cli.common import Config, Control, Files, count, fail, settings_and_places
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -93,25 +93,21 @@ def start_lines(started: Started) -> list[str]:
 
     records = sum(zone.records for zone in started.zones)
     lines = [
-        f"pippin {__version__}, {engine_name()} engine, {_count(started.workers, 'worker')}, "
+        f"pippin {__version__}, {engine_name()} engine, {count(started.workers, 'worker')}, "
         f"ready after {started.seconds:.2f} s",
         "answering on  " + "  ".join(map(str, started.addresses)) + "  (UDP and TCP)",
     ]
     for zone in started.zones[:ZONES_SHOWN]:
-        lines.append(f"zone  {zone.zone_name}  {_count(zone.records, 'record')}  serial {zone.serial}")
+        lines.append(f"zone  {zone.zone_name}  {count(zone.records, 'record')}  serial {zone.serial}")
     if len(started.zones) > ZONES_SHOWN:
-        lines.append(f"…     {len(started.zones):,} zones in all, {_count(records, 'record')}")
+        lines.append(f"…     {len(started.zones):,} zones in all, {count(records, 'record')}")
     if started.rejected:
-        lines.append(f"{_count(started.rejected, 'zone')} not served, the reasons are above")
+        lines.append(f"{count(started.rejected, 'zone')} not served, the reasons are above")
     if started.zones:
         address = started.addresses[0]
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)
         lines.append(f"try:  dig @{host} -p {address.port} {started.zones[0].zone_name} SOA")
     return lines
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 class _Progress:

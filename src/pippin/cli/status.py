@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pippin.cli.common import Config, Control, ask
+from pippin.cli.common import Config, Control, ask, count
 
 
 def status(
@@ -25,7 +25,7 @@ def status(
     up = int(time.time() - answer["since"])
     typer.echo(f"pippin {answer['version']}, {answer['engine']} engine, pid {answer['pid']}, up {up} s")
     rejected = f", {answer['rejected']} with a rejected file" if answer["rejected"] else ""
-    typer.echo(f"{answer['zones']:,} zones, {answer['records']:,} records{rejected}")
+    typer.echo(f"{count(answer['zones'], 'zone')}, {count(answer['records'], 'record')}{rejected}")
     for number, worker in enumerate(answer["workers"]):
         state = "answering" if worker["answering"] else "starting"
         typer.echo(f"worker {number}  pid {worker['pid']}  {state}  restarts {worker['restarts']}")
