@@ -113,3 +113,16 @@ def test_rotation_leaves_other_types_alone(engine_module):
     replies = [served.ask("mail.example.com.", "MX")[1] for _ in range(3)]
     assert all(reply.answer == replies[0].answer for reply in replies)
     assert [rdata.preference for rdata in replies[0].answer[0]] == [1, 2]
+
+
+def test_every_change_of_a_zone_begins_a_new_generation(engine_module):
+    served = Served(engine_module)
+    seen = [served.responder.generation()]
+    for change in (
+        lambda: served.place(PARENT, "example.com."),
+        lambda: served.place(PARENT, "example.com."),
+        lambda: served.responder.remove(dns.name.from_text("example.com.").to_wire()),
+    ):
+        change()
+        seen.append(served.responder.generation())
+    assert len(set(seen)) == 4

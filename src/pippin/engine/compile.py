@@ -7,6 +7,8 @@ negative answers. No Python object is made per record. What needs more thought a
 delegation, DNAME, proofs that no copy can give) is marked BLOCK_SLOW and left to the answer algorithm in zone/.
 
 The compiler knows nothing of files or text: findings are (code, offset of the record in the stream).
+
+The file is long because it is one compiled unit: a call across modules would be a Python call for each record.
 """
 
 from __future__ import annotations

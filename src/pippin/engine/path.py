@@ -7,6 +7,8 @@ answer is DROP. Nothing is allocated per packet, nothing is logged, nothing is r
 buffer (a hostile packet, or a bug) is counted as `malformed` and answered with FORMERR.
 
 It knows nothing of sockets, files, time or policy; the caller passes the time, and maps the zones.
+
+The file is long because it is one compiled unit: a call across modules would be a Python call for each packet.
 """
 
 from __future__ import annotations
@@ -277,6 +279,7 @@ class Responder:
     ahead_above: cython.longlong
     placed_bytes: cython.longlong
     zone_bytes: dict
+    changes: cython.longlong
     touched: cython.int
     # the query at hand
     at: cython.Py_ssize_t  # where it starts in q
@@ -342,6 +345,7 @@ class Responder:
         self.ahead_above = options.ahead_above
         self.placed_bytes = 0
         self.zone_bytes = {}
+        self.changes = 0
         self.below = {}
         self.free_rows = []
         self.zone_count = 0
@@ -400,6 +404,7 @@ class Responder:
         self.placed_bytes += header.size - self.zone_bytes.get(origin, 0)
         self.zone_bytes[origin] = header.size
         self.cache.clear()
+        self.changes += 1
 
     def remove(self, origin: bytes) -> None:
         """Stop serving the zone with that origin (lower-case wire format). KeyError if it is not served."""
@@ -413,6 +418,7 @@ class Responder:
         self._count_below(origin, -1)
         self.placed_bytes -= self.zone_bytes.pop(origin)
         self.cache.clear()
+        self.changes += 1
 
     def _count_below(self, origin: bytes, change: int) -> None:
         """Keep count of the zones served below every name, and tell the zones above this one."""
@@ -430,6 +436,10 @@ class Responder:
     def base_of(self, origin: bytes) -> int:
         """Where the zone with that origin starts in the mapped memory. KeyError if it is not served."""
         return self.zone_base[self.places[origin]]
+
+    def generation(self) -> int:
+        """Counts the changes of the zones served: an answer worked out in an older one may be stale."""
+        return self.changes
 
     def origins(self) -> list[bytes]:
         """The origins of all zones served."""

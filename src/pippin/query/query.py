@@ -35,7 +35,7 @@ class Transport(enum.Enum):
 class Query:
     """A question waiting for a handler."""
 
-    __slots__ = ("_end", "_message", "_name", "client", "origin", "transport", "wire")
+    __slots__ = ("_end", "_message", "_name", "client", "generation", "origin", "transport", "wire")
 
     def __init__(
         self, wire: bytes, client: tuple[str, int], transport: Transport, origin: object = None
@@ -47,6 +47,8 @@ class Query:
         self.transport = transport
         self.origin = origin
         """Whatever the transport needs to send the reply back; handlers leave it alone."""
+        self.generation = 0
+        """Of the zones served when the question was asked: an answer to it is not remembered in a later one."""
         self._name: bytes | None = None
         self._end = 0
         self._message: dns.message.Message | None = None

@@ -197,6 +197,7 @@ class Worker:
             client = batch.client(index)
             origin = _Packet(endpoint, client, endpoint.source(index))
             query = Query(batch.query(index), client_address(client), Transport.UDP, origin)
+            query.generation = self._responder.generation()
             self._pipeline.offer(query, self._deliver_packet)
             index = verdicts.find(SLOW, index + 1, count)
 
@@ -211,6 +212,7 @@ class Worker:
             self._counters[C_SEND_FAILED] += 1
 
     def _offer_stream(self, query: Query) -> bool:
+        query.generation = self._responder.generation()
         return self._pipeline.offer(query, self._deliver_stream)
 
     def _deliver_stream(self, query: Query, outcome: Outcome) -> None:
@@ -225,7 +227,7 @@ class Worker:
         return self._responder.finish(query, client, now, stream, *_fields(reply))
 
     def _remember(self, query: Query, reply: Reply, now: int) -> None:
-        if reply.ttl:
+        if reply.ttl and query.generation == self._responder.generation():
             self._responder.remember(query.wire, now, reply.ttl, *_fields(reply))
 
 
