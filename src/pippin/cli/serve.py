@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-import time
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -12,7 +12,7 @@ import typer
 from pippin.cli.common import Config, Control, Files, count, fail, settings_and_places
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress
 
     from pippin.control.places import Place
     from pippin.control.supervisor import Started
@@ -111,25 +111,34 @@ def start_lines(started: Started) -> list[str]:
 
 
 class _Progress:
-    """A progress bar for loads that take longer than a moment, on terminals; gone when the server answers."""
+    """A progress bar for loads that take longer than a moment, on terminals; gone when the server answers.
+
+    It opens by itself, for one large zone reports nothing before it is done.
+    """
 
     def __init__(self) -> None:
-        self._began = time.monotonic()
+        self._lock = threading.Lock()  # opened by a timer, updated by the reading thread, closed by the main one
         self._bar: Progress | None = None
-        self._task: TaskID | None = None
-        self._silent = not sys.stderr.isatty()
+        self._is_over = not sys.stderr.isatty()
+        self._timer = threading.Timer(PROGRESS_AFTER, self._open)
+        self._timer.daemon = True
+        if not self._is_over:
+            self._timer.start()
+
+    def _open(self) -> None:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        with self._lock:
+            if not self._is_over:
+                self._bar = Progress(console=Console(stderr=True), transient=True)
+                self._bar.add_task("reading zones", total=None)
+                self._bar.start()
 
     def show(self, done: int, total: int, place: Place) -> None:
-        if self._silent or time.monotonic() - self._began < PROGRESS_AFTER:
-            return
-        if self._bar is None or self._task is None:
-            from rich.console import Console
-            from rich.progress import Progress
-
-            self._bar = Progress(console=Console(stderr=True), transient=True)
-            self._task = self._bar.add_task("reading zones", total=total)
-            self._bar.start()
-        self._bar.update(self._task, completed=done)
+        with self._lock:
+            if self._bar is not None:
+                self._bar.update(self._bar.task_ids[0], completed=done, total=total)
 
     def started(self, started: Started) -> None:
         self.close()
@@ -137,7 +146,9 @@ class _Progress:
         sys.stdout.flush()
 
     def close(self) -> None:
-        self._silent = True
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+        self._timer.cancel()
+        with self._lock:
+            self._is_over = True
+            if self._bar is not None:
+                self._bar.stop()
+                self._bar = None
