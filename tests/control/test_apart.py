@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,9 +49,25 @@ def test_child_that_dies_is_a_problem_of_that_zone(
 def test_size_decides_who_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = Place(str(write_zone(tmp_path / "example.zone")))
     apart_from = []
-    monkeypatch.setattr(reading, "prepare_apart", lambda place, seed: apart_from.append(place))
+    monkeypatch.setattr(reading.apart, "prepare_apart", lambda place, seed: apart_from.append(place))
     next(reading.prepare_all([place], 7))
     assert apart_from == []
     monkeypatch.setattr(reading, "LARGE", 100)
     next(reading.prepare_all([place], 7))
     assert apart_from == [place]
+
+
+def test_stop_ends_a_child_that_is_still_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    python, started = tmp_path / "python", tmp_path / "started"
+    python.write_text(f"#!/bin/sh\n: > {started}\nexec sleep 60\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(apart.sys, "executable", str(python))
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(prepare_apart, Place("big.zone"), 7)
+        for _ in range(1000):
+            if started.exists():
+                break
+            time.sleep(0.01)
+        reading.stop()
+        (problem,) = waiting.result(timeout=30).problems
+    assert "was killed by SIGKILL" in problem.message

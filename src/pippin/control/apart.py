@@ -23,31 +23,43 @@ WRITE_LIMIT = 1 << 30
 """Bytes of one write call; Linux takes at most 2 GiB."""
 
 
+_children: set[subprocess.Popen[bytes]] = set()
+
+
 def prepare_apart(place: Place, seed: int) -> Prepared:
     """`prepare` in a child. If that dies, for lack of memory say, the zone has a problem and nobody else has."""
     fd = os.memfd_create("zone")
     try:
         # -P: no module from the folder we happen to stand in may take the place of one of ours.
         command = [sys.executable, "-P", "-m", __spec__.name, str(fd)]
-        child = subprocess.run(
+        child = subprocess.Popen(
             command,
-            input=pickle.dumps((place, seed)),
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=[fd],
             process_group=0,  # Ctrl-C is for the control process to decide on
-            check=False,
         )
-        if child.returncode != 0:
-            how = child.returncode
+        _children.add(child)
+        try:
+            output, _ = child.communicate(pickle.dumps((place, seed)))
+        finally:
+            _children.discard(child)
+        if how := child.returncode:
             died = f"was killed by {signal.Signals(-how).name}" if how < 0 else f"ended with exit code {how}"
             what = f"the process that read it {died}; is there enough memory?"
             return Prepared(place, b"", None, 0, 0, (Problem(place.path, 0, 0, what),), ())
-        prepared: Prepared = pickle.loads(child.stdout)
+        prepared: Prepared = pickle.loads(output)
         if size := os.fstat(fd).st_size:
             prepared = replace(prepared, image=memoryview(mmap.mmap(fd, size, prot=mmap.PROT_READ)))
         return prepared
     finally:
         os.close(fd)
+
+
+def stop() -> None:
+    """End all children at once: whoever waits for one gets a zone with a problem. For when nobody wants it any more."""
+    for child in tuple(_children):
+        child.kill()
 
 
 def main() -> None:

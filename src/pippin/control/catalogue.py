@@ -133,8 +133,9 @@ class Catalogue:
         return await self._locked(partial(self._reload_files, here)) if here else []
 
     def close(self) -> None:
-        """Stop after the zone that is being read just now."""
+        """Stop after the zone that is being read just now, or at once if that is a large one."""
         self._is_closed = True
+        reading.stop()
         self._thread.shutdown(cancel_futures=True)
         if self._inotify is not None:
             self._inotify.close()
@@ -231,7 +232,8 @@ class Catalogue:
                 self._note(kept, outcomes, len(due), quietly)
         with closing(reading.prepare_all(to_read, self._changes.seed)) as zones:
             while not self._is_closed and (prepared := next(zones, None)) is not None:
-                self._note(self._changes.apply(prepared), outcomes, len(due), quietly)
+                if not self._is_closed:  # else reading may have been cut off, which is nothing to report
+                    self._note(self._changes.apply(prepared), outcomes, len(due), quietly)
         return outcomes
 
     def _listen_to_folders(self) -> None:

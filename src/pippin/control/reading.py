@@ -12,7 +12,7 @@ from itertools import repeat
 
 import structlog
 
-from pippin.control.apart import prepare_apart
+from pippin.control import apart
 from pippin.control.changes import Prepared
 from pippin.control.places import Place
 
@@ -55,12 +55,17 @@ def get_ready() -> None:
     import pippin.control.prepare  # noqa: F401
 
 
+def stop() -> None:
+    """End what large zones are being read by, so that nobody has to wait for it."""
+    apart.stop()
+
+
 def _prepare(place: Place, seed: int) -> Prepared:
     try:
         is_large = os.stat(place.path).st_size >= LARGE
     except OSError:
         is_large = False  # that it is not there is for the reader to say
-    return prepare_apart(place, seed) if is_large else _prepare_here(place, seed)
+    return apart.prepare_apart(place, seed) if is_large else _prepare_here(place, seed)
 
 
 def _prepare_here(place: Place, seed: int) -> Prepared:
