@@ -53,7 +53,7 @@ def serve(
     from pippin.control.workers import WorkerFailure
     from pippin.serve import logs
     from pippin.serve.listen import ListenError, parse_address
-    from pippin.serve.worker import run_loop
+    from pippin.serve.loop import run_loop
     from pippin.store import StoreError
 
     logs.configure()

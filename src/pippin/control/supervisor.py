@@ -29,8 +29,8 @@ from pippin.control.settings import DEFAULT_LISTEN, Settings, SettingsError, rea
 from pippin.control.workers import KILL_AFTER, WorkerSlot, worker_count
 from pippin.engine import engine_name
 from pippin.serve.listen import Address, ListenError, check_free, is_available, parse_address
+from pippin.serve.loop import ORPHAN_PATIENCE
 from pippin.serve.options import WorkerOptions
-from pippin.serve.worker import ORPHAN_PATIENCE
 from pippin.store import Store
 
 log = structlog.get_logger(__name__)

@@ -19,8 +19,9 @@ import msgspec
 
 from pippin.engine import layout
 from pippin.serve.listen import Address, bind, parse_address
+from pippin.serve.loop import run_loop
 from pippin.serve.options import Socket, WorkerOptions
-from pippin.serve.worker import Worker, run_loop
+from pippin.serve.worker import Worker
 from pippin.store import Reader, Store
 
 STOP_TIMEOUT = 5.0

@@ -22,9 +22,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Coroutine
 from functools import partial
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 import msgspec
 import structlog
@@ -43,6 +42,7 @@ from pippin.engine.sockets import Endpoint
 from pippin.query.pipeline import FORMERR, Outcome, Pipeline
 from pippin.query.query import Query, Transport
 from pippin.query.reply import Reply
+from pippin.serve.loop import ORPHAN_PATIENCE, run_loop
 from pippin.serve.options import WorkerOptions
 from pippin.serve.order import handlers
 from pippin.serve.tcp import TcpLimits, TcpServer
@@ -68,10 +68,6 @@ FILES_BESIDE_CLIENTS = 64
 
 TICK = 0.25
 """Seconds between two looks at the store when there is no traffic."""
-
-ORPHAN_PATIENCE = 10.0
-"""Seconds a worker answers without its control process, so that one that is restarted finds clients unharmed.
-Not longer: nobody tells an orphan about new zone data."""
 
 
 class _Packet(NamedTuple):
@@ -314,15 +310,6 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     run_loop(_lead(int(sys.argv[1])))
-
-
-def run_loop(main: Coroutine[Any, Any, T]) -> T:
-    """`asyncio.run`, on uvloop where it is installed: its TCP side is about twice as fast."""
-    try:
-        import uvloop
-    except ModuleNotFoundError:
-        return asyncio.run(main)
-    return uvloop.run(main)
 
 
 if __name__ == "__main__":
