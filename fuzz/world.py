@@ -76,7 +76,8 @@ def zones() -> dict[str, str]:
     for i, owner in enumerate(order):
         following = order[(i + 1) % len(order)]
         signed.append(f"{owner} NSEC {following} {' '.join(names[owner])} RRSIG NSEC")
-        signed += [f"{owner} RRSIG {rdtype} {SIGNATURE}" for rdtype in {*names[owner], "NSEC"} - {"SOA"}]
+        unsigned = {"SOA"} if owner == "@" else {"SOA", "NS"}  # the one is above, the other the child's to sign
+        signed += [f"{owner} RRSIG {rdtype} {SIGNATURE}" for rdtype in {*names[owner], "NSEC"} - unsigned]
     return {
         "plain.example.": "\n".join([PLAIN, BIG, GLUE, f"{LONG} A 192.0.2.6"]),
         "signed.example.": SIGNED + "\n".join(signed),
