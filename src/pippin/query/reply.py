@@ -24,3 +24,9 @@ class Reply:
     """Extended DNS error info-code (RFC 8914), -1 for none."""
     ttl: int = 0
     """Seconds that the answer cache may keep it; 0 for never."""
+    recursion_available: bool = False
+    """RA (RFC 1035 section 4.1.1): questions for names outside our zones are forwarded for this client."""
+    authentic: bool = False
+    """AD (RFC 6840 section 5.7). Set only where the client asked for it."""
+    forwarded: bool = False
+    """It came from another server: its TTLs age while it is remembered, and no change of our zones makes it stale."""
