@@ -98,10 +98,14 @@ class InProcessServer:
         finally:
             started.set()
 
+    def _make_worker(self, reader: Reader) -> Worker:
+        """Called in the worker's thread. `pippin.testing` has a worker that also notes and spoils."""
+        return Worker(self._options, reader)
+
     async def _serve(self, started: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()
         self._over = asyncio.Event()
-        worker = Worker(self._options, Reader(self._folder.name))
+        worker = self._make_worker(Reader(self._folder.name))
         await worker.start()
         started.set()
         await self._over.wait()
