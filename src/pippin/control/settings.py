@@ -58,7 +58,12 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         str | None,
         Meta(description="A folder: every .zone, .csv, .db and .signed file in it is a zone."),
     ] = None
-    watch: Annotated[bool, Meta(description="Notice changed zone files without being told.")] = True
+    policies: Annotated[
+        tuple[str, ...], Meta(description="Python files of policies (answers that are programmed).")
+    ] = ()
+    watch: Annotated[
+        bool, Meta(description="Notice changed zone files and policies without being told.")
+    ] = True
     queue_size: Annotated[
         int,
         Meta(
@@ -248,6 +253,7 @@ def _absolute(settings: Settings, folder: Path) -> Settings:
         settings,
         zone=tuple(msgspec.structs.replace(zone, file=str(folder / zone.file)) for zone in settings.zone),
         zones=None if settings.zones is None else str(folder / settings.zones),
+        policies=tuple(str(folder / file) for file in settings.policies),
         state=None if settings.state is None else str(folder / settings.state),
         control=None if settings.control is None else str(folder / settings.control),
     )

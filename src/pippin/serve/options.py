@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from pippin.policy.protocol import DeclaredPolicy
+
 
 class Socket(Struct, frozen=True):
     """A bound socket that the worker inherits. `wildcard`: replies must leave from the address that was asked."""
@@ -38,3 +40,10 @@ class WorkerOptions(Struct, frozen=True, forbid_unknown_fields=True):
     tcp_write_timeout: float = 5.0
     tcp_pipeline: int = 128
     drain_timeout: float = 5.0
+    policies: tuple[str, ...] = ()
+    """Files of policies, in this order."""
+    declared: tuple[DeclaredPolicy, ...] = ()
+    """What those files declared when they were checked; a worker that finds something else must not answer with it."""
+    health_file: str | None = None
+    health_rows: dict[str, int] = {}
+    """Rows of the health table by target, `<pool>/<address>`."""

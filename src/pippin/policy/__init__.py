@@ -1,0 +1,1 @@
+"""Floor 4: answers programmed in Python, and how the targets they choose from are."""
