@@ -1,0 +1,244 @@
+"""Running a policy so that it cannot harm others: a time budget for each evaluation, a rest for one that keeps failing.
+
+In: a function of the user's and seconds. Out: what it returned, or why it did not. It refuses to know what a policy
+is asked and what becomes of its plan.
+
+The budget holds against endless Python loops too: in a process's main thread a timer signal raises `Overrun` inside
+the function. Python delivers signals to the main thread alone, so elsewhere (a server inside a test's process) an
+overrun is found out when the function has returned, and nothing can stop one that never does. Nor can anything stop
+code in C that does not return to Python.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Coroutine, Generator
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+FAILURES_TO_REST = 5
+"""Failures in a row after which a policy rests."""
+
+REST_FIRST, REST_MOST = 1.0, 60.0
+"""Seconds of rest: from the first, doubling after each trial that fails, to the most."""
+
+INTERVAL = 0.001
+"""Seconds between two interruptions of a function that caught the first one."""
+
+
+class Overrun(BaseException):
+    """An evaluation has used up its time. No `Exception`: a policy's own `except Exception` must not stop it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result(Generic[T]):
+    """What an evaluation came to: a `value`, or the `error` that it ended with (an overrun too)."""
+
+    value: T | None
+    error: BaseException | None
+    overran: bool
+    """It took longer than its budget. With a `value` where it could not be interrupted and returned after all."""
+    seconds: float
+
+
+class Watchdog:
+    """Runs functions under a time budget, one at a time. Made in the thread that will use it; `close` it there."""
+
+    def __init__(self) -> None:
+        self.can_interrupt = threading.current_thread() is threading.main_thread()
+        self._running = False
+        self._alarms = 0
+        self._tracer = sys.gettrace()
+        if self.can_interrupt:
+            self._before = signal.signal(signal.SIGALRM, self._alarm)
+
+    def close(self) -> None:
+        """Give SIGALRM back to whoever had it."""
+        if self.can_interrupt:
+            signal.signal(signal.SIGALRM, self._before)
+            self.can_interrupt = False
+
+    def evaluate(self, function: Callable[[], T], budget: float) -> Result[T]:
+        """Call `function`; whatever it raises is in the result. `budget` in seconds."""
+        started = time.perf_counter()
+        value, error = None, None
+        try:
+            value = self._run(function, budget)
+        except BaseException as raised:  # noqa: BLE001 - the door: a policy's sys.exit() must not end a worker
+            error = raised
+        seconds = time.perf_counter() - started
+        return Result(value, error, isinstance(error, Overrun) or seconds > budget, seconds)
+
+    async def evaluate_async(
+        self, function: Callable[[], Coroutine[Any, Any, T]], budget: float
+    ) -> Result[T]:
+        """The same for a coroutine function: waiting counts, and no step between two waits may exceed the budget."""
+        started = time.perf_counter()
+        value, error = None, None
+        limit = asyncio.timeout(budget)
+        try:
+            async with limit:
+                value = await _Watched(self, function, budget)
+        except BaseException as raised:  # the door, as above
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise  # not the policy's: the server ends
+            error = raised
+            if isinstance(raised, TimeoutError) and limit.expired():
+                waited = raised.__cause__ or raised.__context__ or raised
+                error = Overrun("waiting used up the time budget").with_traceback(waited.__traceback__)
+        seconds = time.perf_counter() - started
+        return Result(value, error, isinstance(error, Overrun) or seconds > budget, seconds)
+
+    def _run(self, function: Callable[[], T], budget: float) -> T:
+        """Call `function` with the timer set.
+
+        The alarm raises only where a frame below this one is interrupted (`_alarm`), so between the function's end
+        and the timer's there is no moment at which it could raise into the server.
+        """
+        if not self.can_interrupt:
+            return function()
+        self._alarms = 0
+        self._running = True
+        signal.setitimer(signal.ITIMER_REAL, max(budget, 1e-6), INTERVAL)
+        try:
+            return function()
+        finally:
+            self._running = False
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+            if self._alarms > 1:
+                sys.settrace(self._tracer)
+
+    def _alarm(self, _number: int, frame: FrameType | None) -> None:
+        if not self._running or frame is None or frame.f_code is _RUN:
+            return
+        self._alarms += 1
+        if self._alarms > 1:
+            if self._alarms == 2:
+                self._tracer = sys.gettrace()  # a debugger's, or that of coverage
+            self._trace(frame)
+        raise Overrun("the time budget is used up")
+
+    def _trace(self, frame: FrameType | None) -> None:
+        """Make the next line of every frame of the policy raise as well, `except BaseException: pass` itself included.
+
+        A loop around such a statement would swallow each alarm in turn: the time it spends elsewhere is too short to
+        be hit. Python drops a tracing function that raises, so each alarm sets it anew.
+        """
+        sys.settrace(_ignore_calls)
+        while frame is not None and frame.f_code is not _RUN:
+            frame.f_trace = _raise_at_line
+            frame = frame.f_back
+
+
+_RUN = Watchdog._run.__code__
+
+
+def _ignore_calls(_frame: FrameType, _event: str, _argument: object) -> None:
+    return None
+
+
+def _raise_at_line(_frame: FrameType, event: str, _argument: object) -> Any:
+    if event == "line":
+        raise Overrun("the time budget is used up")
+    return _raise_at_line
+
+
+class _Watched(Generic[T]):
+    """Awaits a coroutine with each of its steps under the timer."""
+
+    def __init__(
+        self, watchdog: Watchdog, function: Callable[[], Coroutine[Any, Any, T]], budget: float
+    ) -> None:
+        self._watchdog = watchdog
+        self._function = function
+        self._budget = budget
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        run, budget = self._watchdog._run, self._budget
+        coroutine = run(self._function, budget)
+        step: Callable[[], Any] = lambda: coroutine.send(None)  # noqa: E731 - the next step, another one each time
+        try:
+            while True:
+                try:
+                    awaited = run(step, budget)
+                except StopIteration as end:
+                    value: T = end.value
+                    return value
+                try:
+                    received = yield awaited
+                except BaseException as thrown:  # noqa: BLE001 - handed on: it is the coroutine's, CancelledError mostly
+                    step = _thrower(coroutine, thrown)
+                else:
+                    step = _sender(coroutine, received)
+        finally:
+            coroutine.close()
+
+
+def _sender(coroutine: Coroutine[Any, Any, Any], value: Any) -> Callable[[], Any]:
+    return lambda: coroutine.send(value)
+
+
+def _thrower(coroutine: Coroutine[Any, Any, Any], error: BaseException) -> Callable[[], Any]:
+    return lambda: coroutine.throw(error)
+
+
+class Breaker:
+    """Whether a policy is worth trying. Times are those of one clock, which the caller reads."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._rest = REST_FIRST
+        self._until = 0.0
+        self.times_opened = 0
+
+    def failed(self, now: float) -> float:
+        """Note a failure; the time until which the policy rests from now on, 0.0 if it goes on."""
+        self._failures += 1
+        if self._failures < FAILURES_TO_REST:
+            return 0.0
+        self._until = now + self._rest
+        self._rest = min(2 * self._rest, REST_MOST)
+        self.times_opened += 1
+        return self._until
+
+    def succeeded(self) -> None:
+        self._failures = 0
+        self._rest = REST_FIRST
+        self._until = 0.0
+
+    def rests(self, now: float) -> bool:
+        """After a rest one failure is enough for the next, which is twice as long."""
+        return now < self._until
+
+    @property
+    def resting_until(self) -> float:
+        return self._until
+
+
+def place_of(error: BaseException) -> str:
+    """`file:line` where an error was raised or an overrun noticed, in the policy's code or what it called."""
+    frames = _without_watchdog(traceback.extract_tb(error.__traceback__))
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else type(error).__name__
+
+
+def traceback_of(error: BaseException) -> str:
+    """The traceback as Python prints it, without the frames of this server that lead to the policy."""
+    shown = traceback.TracebackException.from_exception(error)
+    link: traceback.TracebackException | None = shown
+    while link is not None:
+        link.stack = _without_watchdog(link.stack)
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+    return "".join(shown.format()).rstrip()
+
+
+def _without_watchdog(frames: traceback.StackSummary) -> traceback.StackSummary:
+    return traceback.StackSummary.from_list([frame for frame in frames if frame.filename != __file__])
