@@ -40,13 +40,22 @@ def stream_of(text, origin):
     return stream
 
 
-def compile_text(text, origin):
-    """(image, findings) of a zone given as text."""
-    return compile_zone(stream_of(text, origin), dns.name.from_text(origin).canonicalize().to_wire(), SEED)
+def marks_of(marks):
+    """Marks (owner, type) given as text, as the compiler takes them."""
+    return [
+        (dns.name.from_text(owner).canonicalize().to_wire(), int(dns.rdatatype.from_text(rdtype)))
+        for owner, rdtype in marks
+    ]
 
 
-def compiled(text, origin):
+def compile_text(text, origin, marks=()):
+    """(image, findings) of a zone given as text, and of marks."""
+    wire = dns.name.from_text(origin).canonicalize().to_wire()
+    return compile_zone(stream_of(text, origin), wire, SEED, b"", marks_of(marks))
+
+
+def compiled(text, origin, marks=()):
     """The compiled Zone of a text without errors."""
-    image, findings = compile_text(text, origin)
+    image, findings = compile_text(text, origin, marks)
     assert [code for code, _ in findings if code != "no-apex-ns"] == []
     return Zone(image)

@@ -18,6 +18,7 @@ class DictNode:
         self.name = name
         self.rrsets = {}
         self.sigs = {}
+        self.policies = set()
 
     @property
     def types(self):
@@ -31,9 +32,12 @@ class DictNode:
 
 
 class DictZone:
-    """`text` is a master file; duplicate records drop, the lowest TTL of an RRset wins."""
+    """`text` is a master file; duplicate records drop, the lowest TTL of an RRset wins.
 
-    def __init__(self, text, origin):
+    `marks` are (owner, type) in text that policies answer for; none may be below a cut or DNAME.
+    """
+
+    def __init__(self, text, origin, marks=()):
         self.origin = dns.name.from_text(origin)
         self._nodes = {}
         self._hashed = {}
@@ -47,6 +51,10 @@ class DictZone:
             if key not in kind:
                 kind[key] = dns.rrset.RRset(owner, dns.rdataclass.IN, rdata.rdtype, rdata.covers())
             kind[key].add(rdata, ttl)
+        for owner, rdtype in marks:
+            name = dns.name.from_text(owner)
+            node = self._nodes.setdefault(name, DictNode(name))
+            node.policies.add(dns.rdatatype.from_text(rdtype))
         for name in list(self._nodes):
             while name != self.origin:
                 name = name.parent()
@@ -81,6 +89,14 @@ class DictZone:
 
     def closest_encloser(self, name):
         return next(n for n in map(self.node, reversed(self._above(name))) if n)
+
+    def policy_owner(self, name, rdtype):
+        if not name.is_subdomain(self.origin) or self.cut_above(name) or self.dname_above(name):
+            return None
+        node = self.node(name)
+        if node is None:
+            node = self.node(dns.name.Name([b"*"]) + self.closest_encloser(name).name)
+        return node.name if node and rdtype in node.policies else None
 
     def predecessor(self, name):
         return max((n for n in self._nodes.values() if n.get(_NSEC) and n.name <= name), key=lambda n: n.name)

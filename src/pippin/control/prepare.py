@@ -33,7 +33,7 @@ def prepare(place: Place, seed: int, *, thorough: bool = False) -> Prepared:
         broken = has_errors(problems)
         if broken:
             # What is wrong with the records that could be read; what the zone lacks may be in the others.
-            findings = [(code, offset) for code, offset in findings if offset >= 0]
+            findings = [finding for finding in findings if finding[1] >= 0]
         problems += check(
             loaded.records,
             loaded.origin,

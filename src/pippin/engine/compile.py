@@ -6,6 +6,9 @@ out: positive answers with their additional records, CNAME chains inside the zon
 negative answers. No Python object is made per record. What needs more thought at query time (chains that end in a
 delegation, DNAME, proofs that no copy can give) is marked BLOCK_SLOW and left to the answer algorithm in zone/.
 
+A *mark* is a name and type that a policy answers for. It is no data, but the name exists: it has a node, names above
+it are empty non-terminals, a wildcard matches. So all the questions beside it have the answers that follow from that.
+
 The compiler knows nothing of files or text: findings are (code, offset of the record in the stream).
 
 The file is long because it is one compiled unit: a call across modules would be a Python call for each record.
@@ -16,6 +19,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from array import array
+from collections.abc import Sequence
 
 try:
     import cython
@@ -43,6 +47,7 @@ HAS_NSEC = cython.declare(cython.int, 32)
 HAS_NSEC3 = cython.declare(cython.int, 64)
 HAS_RRSIG = cython.declare(cython.int, 128)
 HAS_DS = cython.declare(cython.int, 256)
+HAS_MARK = cython.declare(cython.int, 512)  # no record: a policy answers for one type or more
 
 # Where a name inside the zone leads
 OUTSIDE = cython.declare(cython.int, 0)
@@ -68,6 +73,7 @@ NSEC3_ZONE = cython.declare(cython.int, layout.NSEC3)
 SIGNATURES = cython.declare(cython.int, layout.SIGNATURES)
 OCCLUDED = cython.declare(cython.int, layout.OCCLUDED)
 OWN = cython.declare(cython.int, layout.OWN)
+POLICY = cython.declare(cython.int, layout.POLICY)
 SIGNED_ZONE = cython.declare(cython.int, layout.SIGNED)
 
 PRIME = cython.declare(cython.ulonglong, 0x9E3779B97F4A7C15)
@@ -91,6 +97,9 @@ T_NSEC3PARAM = cython.declare(cython.int, 51)
 T_SVCB = cython.declare(cython.int, 64)
 T_HTTPS = cython.declare(cython.int, 65)
 
+UNMARKED = frozenset({0, 2, 5, 6, 24, 25, 30, 39, 41, 43, 46, 47, 48, 50, 51, 59, 60, *range(128, 256), 65535})
+"""Types that make the zone what it is (SOA, NS, CNAME, DNAME), that DNSSEC makes of it, or that no data has."""
+
 
 def is_compiled() -> bool:
     """True when this module runs as a compiled extension."""
@@ -98,18 +107,27 @@ def is_compiled() -> bool:
 
 
 def compile_zone(
-    records: bytes | bytearray | memoryview, origin: bytes, seed: int, note: bytes = b""
-) -> tuple[bytes, list[tuple[str, int]]]:
+    records: bytes | bytearray | memoryview,
+    origin: bytes,
+    seed: int,
+    note: bytes = b"",
+    marks: Sequence[tuple[bytes, int]] = (),
+) -> tuple[bytes, list[tuple[str, int] | tuple[str, int, int]]]:
     """Compile the record stream of the zone `origin` (wire format).
 
-    Returns the image and the findings, (code, offset of the record in the stream; -1 for the zone as a whole). An
-    image is returned whenever there is a SOA, so that further checks can look at it; it is fit to be served only if
-    no finding is an error. `seed` must be the one that queries are hashed with, `note` is kept in the image.
+    `marks` are the names (absolute, wire format) and types that policies answer for. One that can't be is left out,
+    with a finding.
+
+    Returns the image and the findings, (code, offset of the record in the stream; -1 for the zone as a whole); about
+    a mark (code, offset of the record in its way or -1, index of the mark). An image is returned whenever there is a
+    SOA, so that further checks can look at it; it is fit to be served only if no finding is an error. `seed` must be
+    the one that queries are hashed with, `note` is kept in the image.
     """
-    if len(records) > 0xFFFFFFF0:
+    marked = b"".join([owner for owner, _ in marks])
+    if len(records) + len(marked) > 0xFFFFFFF0:
         raise ValueError("zone too large: the record stream must be under 4 GiB")
     compiler = Compiler(bytes(origin).lower(), seed & 0xFFFFFFFFFFFFFFFF)
-    image = compiler.compile(records, note)
+    image = compiler.compile(records, note, marks, marked)
     return image, compiler.findings
 
 
@@ -124,7 +142,7 @@ class Compiler:
     origin_hash: cython.ulonglong
     origin_length: cython.Py_ssize_t
     origin_labels: cython.Py_ssize_t
-    # the stream: records, then the origin's name, so that every name is a place in one buffer
+    # the stream: records, then the origin's name and those of the marks, so that every name is a place in one buffer
     s: cython.const[cython.uchar][::1]
     stream_end: cython.Py_ssize_t
     record_offset: cython.uint[::1]
@@ -192,6 +210,7 @@ class Compiler:
     hash_mask: cython.ulonglong
     found: cython.Py_ssize_t
     suspects: cython.Py_ssize_t
+    marks: dict  # node -> the types marked there, ascending
     nsec3: object
     nsec3_parameters: object
 
@@ -218,15 +237,17 @@ class Compiler:
         self.nsec3 = None
         self.found = 0
         self.suspects = 0
+        self.marks = {}
 
-    def compile(self, records: object, note: bytes) -> bytes:
-        """The image of `records`, or b"" where there is no SOA to build one on."""
+    def compile(self, records: object, note: bytes, marks: object, marked: bytes) -> bytes:
+        """The image of `records`, or b"" where there is no SOA to build one on. `marked`: the names of all `marks`."""
         i: cython.Py_ssize_t
-        self._gather(records)
+        self._gather(records, marked)
         self._check_nodes()
         if not self.node_has[0] & HAS_SOA:
             self._find("no-soa", -1)
             return b""
+        self._place_marks(marks)
         self._sort_nodes()
         self._relate_nodes()
         self.out = bytearray(max(4096, 2 * self.stream_end + 64 * self.node_count))
@@ -254,7 +275,7 @@ class Compiler:
             self.findings.append(("more-findings", -1))
 
     @cython.cfunc
-    def _gather(self, records: object) -> cython.void:
+    def _gather(self, records: object, marked: bytes) -> cython.void:
         at: cython.Py_ssize_t = 0
         n: cython.Py_ssize_t = 0
         i: cython.Py_ssize_t
@@ -265,8 +286,8 @@ class Compiler:
         node: cython.Py_ssize_t = -1
         rdtype: cython.int
         end: cython.Py_ssize_t = len(records)
-        # The origin's name follows the records, so that names made of it have a place in the same buffer.
-        stream = bytes(records) + self.origin
+        # Names follow the records, so that those made of the origin have a place in the same buffer.
+        stream = bytes(records) + self.origin + marked
         self.s = stream
         self.stream_end = end
         while at + 20 <= end:
@@ -523,6 +544,63 @@ class Compiler:
             while self.table[slot]:
                 slot = (slot + 1) & self.table_mask
             self.table[slot] = i + 1
+
+    # ---- marks
+
+    def _place_marks(self, marks: Sequence[tuple[bytes, int]]) -> None:
+        """Give the names of policies their nodes, beside those of the records."""
+        start: cython.Py_ssize_t = self.stream_end + self.origin_length
+        node: cython.Py_ssize_t
+        record: cython.Py_ssize_t
+        index = 0
+        for owner, rdtype in marks:
+            code = self._obstacle(start, len(owner), rdtype)
+            if code is None:
+                node = self._node_of(start, len(owner))
+                self.node_has[node] |= HAS_MARK
+                types = self.marks.setdefault(node, [])
+                if rdtype not in types:
+                    types.append(rdtype)
+                    types.sort()
+            elif len(self.findings) < FINDINGS_LIMIT:
+                record = self.found
+                self.findings.append((code, int(self.record_offset[record]) if record >= 0 else -1, index))
+            start += len(owner)
+            index += 1
+
+    def _obstacle(self, start: int, length: int, rdtype: int) -> str | None:
+        """Why no policy can answer for this name and type, None if one can; `found` is the record in the way, or -1."""
+        below: cython.Py_ssize_t = self._below_origin(start, length)
+        node: cython.Py_ssize_t = 0
+        k: cython.Py_ssize_t
+        self.found = -1
+        if below < 0:
+            return "policy-out-of-zone"
+        if rdtype in UNMARKED or not 0 < rdtype < 65536:
+            return "policy-type"
+        k = self._count_labels(start, below)
+        while k > 0:
+            if self.node_has[node] & HAS_DNAME:
+                self.found = self._first_of(node, T_DNAME)
+                return "policy-below-dname"
+            k -= 1
+            node = self._probe(self.label_hash[k], start + self.label[k], below - self.label[k])
+            if node < 0:
+                break  # empty non-terminals are nodes, so nothing exists further down
+            if self.node_has[node] & HAS_NS:
+                self.found = self._first_of(node, T_NS)
+                return "policy-below-cut"
+        if self.has_signatures:
+            return "policy-in-signed-zone"
+        if node >= 0 and self.node_has[node] & HAS_CNAME:
+            self.found = self._first_of(node, T_CNAME)
+            return "policy-and-cname"
+        return None
+
+    @cython.cfunc
+    def _is_marked(self, node: cython.Py_ssize_t, rdtype: cython.int) -> cython.bint:
+        """A policy answers for this type at the node."""
+        return self.node_has[node] & HAS_MARK != 0 and rdtype in self.marks[node]
 
     # ---- checks that every zone gets (RFC 1034 3.6.2, RFC 2181 10.1, RFC 6672 2.4)
 
@@ -1108,6 +1186,12 @@ class Compiler:
         if default:
             self._put_negative(signed)
             return
+        if self._is_marked(node, rdtype):
+            if hops:
+                return  # the policy decides what comes next, when it is asked for by that name
+            if not self._owns(node, rdtype):
+                self._put_negative(signed)
+                return
         self.answers += self._put_rrset(owner, owner_length, node, rdtype, signed)
         if self.overflow and owner_length == 0:
             self._find_too_large(node, rdtype)
@@ -1197,9 +1281,9 @@ class Compiler:
     def _put_addresses(
         self, start: cython.Py_ssize_t, length: cython.Py_ssize_t, target: cython.Py_ssize_t, signed: cython.bint
     ) -> cython.void:
-        if self._owns(target, 1):
+        if self._owns(target, 1) and not self._is_marked(target, 1):
             self.additionals += self._put_rrset(start, length, target, 1, signed)
-        if self._owns(target, T_AAAA):
+        if self._owns(target, T_AAAA) and not self._is_marked(target, T_AAAA):
             self.additionals += self._put_rrset(start, length, target, T_AAAA, signed)
 
     @cython.cfunc
@@ -1319,7 +1403,7 @@ class Compiler:
 
     @cython.cfunc
     def _next_type(self, node: cython.Py_ssize_t, after: cython.int) -> cython.int:
-        """The node's lowest type above `after` (RRSIG left out), or 65536."""
+        """The node's lowest type above `after` (RRSIG left out), owned or marked, or 65536."""
         record: cython.Py_ssize_t = self.node_first[node]
         best: cython.int = 65536
         kind: cython.int
@@ -1328,6 +1412,10 @@ class Compiler:
             if after < kind < best and kind != T_RRSIG:
                 best = kind
             record = self.record_next[record - 1]
+        if self.node_has[node] & HAS_MARK:
+            for marked in self.marks[node]:
+                if after < marked < best:
+                    best = marked
         return best
 
     @cython.cfunc
@@ -1371,6 +1459,8 @@ class Compiler:
                     self._build_referral(node, True)
                     signed = self._save_block()
                 self._add_entry(rdtype, OWN, plain, signed)
+            elif self._is_marked(node, rdtype):
+                self._write_entry(node, rdtype, POLICY | OWN if self._owns(node, rdtype) else POLICY, False)
             else:
                 self._write_entry(node, rdtype, OWN, False)
             rdtype = self._next_type(node, rdtype)

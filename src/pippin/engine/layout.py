@@ -9,8 +9,8 @@ unsigned 32-bit offset from the image's first byte, so an image can be mapped an
             |        |        |  6.1; the apex comes first)  |       |       |       |      |
             +--------+--------+------------------------------+-------+-------+-------+------+
 
-**Node**: an owner name or an empty non-terminal. The node, its entries and its blocks lie side by side, so
-that one look-up touches the hash slot and then one place.
+**Node**: an owner name, a name that a policy answers for, or an empty non-terminal. The node, its entries and its
+blocks lie side by side, so that one look-up touches the hash slot and then one place.
 
     0       1        2        4        8                   (signed zones only: 8        12)
     +-------+--------+--------+--------+                   +----------+---------+
@@ -31,8 +31,11 @@ that one look-up touches the hash slot and then one place.
     +------+-------+--------+        +--------+
 
   OWN           the node owns this RRset, the plain block begins with it (in the authority section at a cut)
+  POLICY        a policy decides the answer to questions for this very type (not ANY); the plain block is the static
+                one, which the policy may fall back to: the RRset with OWN, else NODATA. Only in unsigned zones
   DEFAULT_TYPE  only where there is a CNAME: the answer for every type that has no entry of its own
-  other         (neither OWN nor DEFAULT_TYPE) the answer reached by following a CNAME inside the zone
+  other         (none of these) the answer reached by following a CNAME inside the zone. Where that leads to an entry
+                with POLICY it ends with the CNAME: no block has in it what a policy decides, in no section
 
 **Block**: everything of a reply that follows the question, ready to be copied.
 
@@ -142,6 +145,7 @@ SIGNED_NODE_SIZE = 16
 
 # Entry flags
 OWN = 1
+POLICY = 2
 DEFAULT_TYPE = 65535  # a reserved type number (RFC 6895 section 3.1), so no query can mean it
 ENTRY_SIZE = 8
 SIGNED_ENTRY_SIZE = 12

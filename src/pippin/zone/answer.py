@@ -11,6 +11,10 @@ zone, for one), and it is the oracle that the engine has to agree with. So the o
     additional  referral: addresses of in-domain name servers, then of all others in the zone
                 else: addresses of the targets in the order of the records; A before AAAA
 
+A name and type that a policy answers for has the zone's own answer here, which is what the policy may fall back to. A
+chain of aliases ends before such a name, and the additional section leaves its addresses out: what a policy decides
+is in the policy's own reply and no other.
+
 With DO every RRset is followed by its RRSIGs. No RRset appears twice. Positive answers carry no NS RRset in
 the authority section (minimal responses).
 
@@ -100,7 +104,8 @@ def answer(
     """Answer a question of class IN from the zones served (RFC 1034 section 4.3.2, RFC 4035 section 3.1).
 
     `qname` is absolute. Aliases are followed through all zones; a loop, or more than `chain_limit` aliases,
-    ends the chain with NOERROR and each alias once. No zone: REFUSED, with EDE "Not Authoritative".
+    ends the chain with NOERROR and each alias once, and so does an alias for a name that a policy answers for. No
+    zone: REFUSED, with EDE "Not Authoritative".
     """
     walk = _Walk(qtype, dnssec_ok)
     followed = {qname}
@@ -111,6 +116,8 @@ def answer(
             if len(followed) == 1:
                 return Answer(dns.rcode.REFUSED, aa=False, ede=dns.edns.EDECode.NOT_AUTHORITATIVE)
             break  # the chain leaves what is served here: the resolver goes on
+        if len(followed) > 1 and zone.policy_owner(name, qtype) is not None:
+            break
         name = walk.step(zone, name)
         if name in followed or len(followed) >= chain_limit:
             break
@@ -265,7 +272,7 @@ class _Walk:
             if node is None or zone.dname_above(name) is not None:
                 continue
             for rdtype in (dns.rdatatype.A, dns.rdatatype.AAAA):
-                rrset = node.get(rdtype)
+                rrset = None if rdtype in node.policies else node.get(rdtype)
                 if rrset is not None and not _holds(self.result.answer, rrset):
                     self.add(self.result.additional, node, rrset, name)
 

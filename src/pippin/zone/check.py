@@ -1,8 +1,9 @@
 """What is wrong with a zone, in words: the compiler's findings as errors, and what is legal but suspect.
 
 `check` takes the record stream, for the places where things were written, and the findings that came with the
-compiled zone. It reads nothing else, and it changes nothing. Warnings cost a pass over all records in Python;
-who publishes a large zone in a hurry asks for errors alone.
+compiled zone, about the records or about the policies that were to answer in it. It reads nothing else, and it
+changes nothing. Warnings cost a pass over all records in Python; who publishes a large zone in a hurry asks for
+errors alone.
 """
 
 from __future__ import annotations
@@ -10,13 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import dns.name
+import dns.rdatatype
 
 from pippin.engine.records import Record, record_at
 from pippin.zone.problem import Problem, Severity
 from pippin.zone.suspect import suspicions
 
-Finding = tuple[str, int]
-"""A code of `engine.compile`, and the offset of the offending record in the stream (-1: the zone as a whole)."""
+Mark = tuple[bytes, int]
+"""The name (wire format) and type that a policy answers for."""
+
+Finding = tuple[str, int] | tuple[str, int, int]
+"""A code of `engine.compile`, and the offset of the offending record in the stream (-1: the zone as a whole). About a
+policy: a code, the offset of the record that stands in its way (-1: none does), and the index of its mark."""
 
 
 def check(
@@ -27,30 +33,38 @@ def check(
     *,
     is_master_file: bool = True,
     warnings: bool = True,
+    marks: Sequence[Mark] = (),
 ) -> list[Problem]:
     """The problems of one zone, by place.
 
     `origin` is in lower-case wire format; `Record.file` of the stream indexes `files`. A source that has no NS
-    records by its nature (`is_master_file=False`) is only warned that there are none at the apex.
+    records by its nature (`is_master_file=False`) is only warned that there are none at the apex. `marks` are those
+    the zone was compiled with.
     """
-    problems = [_problem(code, offset, records, origin, files, is_master_file) for code, offset in findings]
+    problems = [_problem(finding, records, origin, files, is_master_file, marks) for finding in findings]
     if warnings:
         problems += [
-            _at(record, files, message, Severity.WARNING) for record, message in suspicions(records, origin)
+            _at(record, files, message, Severity.WARNING)
+            for record, message in suspicions(records, origin, marks)
         ]
     return sorted(problems)
 
 
 def _problem(
-    code: str,
-    offset: int,
+    finding: Finding,
     records: bytes | bytearray | memoryview,
     origin: bytes,
     files: Sequence[str],
     is_master_file: bool,
+    marks: Sequence[Mark],
 ) -> Problem:
+    code, offset, *index = finding
     record = record_at(records, offset) if offset >= 0 else None
-    message = _MESSAGES[code](_text(record.owner) if record else _text(origin), _text(origin))
+    owner = record.owner if record else origin
+    if index:
+        message = policy_message(code, marks[index[0]], owner, origin)
+    else:
+        message = _MESSAGES[code](_text(owner), _text(origin))
     severity = Severity.ERROR
     if code in _SUSPECT or (code == "no-apex-ns" and not is_master_file):
         severity = Severity.WARNING
@@ -133,8 +147,45 @@ _MESSAGES: dict[str, Callable[[str, str], str]] = {
     ),
 }
 
+def policy_message(code: str, mark: Mark, owner: bytes, origin: bytes) -> str:
+    """What is wrong with a policy in the zone `origin`; `owner` is that of the record that stands in its way."""
+    name, rdtype = mark
+    policy = f"policy {_text(name)} {_type(rdtype)}"
+    return f"{policy}: {_POLICY_MESSAGES[code](_text(owner), _text(origin))}"
+
+
+def _type(rdtype: int) -> str:
+    return dns.rdatatype.to_text(dns.rdatatype.RdataType.make(rdtype))
+
+
+_POLICY_MESSAGES: dict[str, Callable[[str, str], str]] = {
+    "policy-out-of-zone": lambda owner, origin: (
+        f"the name is outside the zone {origin}; serve the zone that it is in, or correct the name"
+    ),
+    "policy-type": lambda owner, origin: (
+        "records of this type make the zone what it is, so no policy answers for them; declare the policy for A, AAAA "
+        "or another type of data (its answer may be a CNAME)"
+    ),
+    "policy-below-cut": lambda owner, origin: (
+        f"{owner} is delegated, so the zone {origin} does not answer for this name (RFC 1034 section 4.2.1); "
+        f"serve the zone {owner} here too, or remove the policy"
+    ),
+    "policy-below-dname": lambda owner, origin: (
+        f"the DNAME at {owner} answers for all names below it (RFC 6672 section 2.3); "
+        "remove one of the two, or declare the policy for the name that the DNAME leads to"
+    ),
+    "policy-and-cname": lambda owner, origin: (
+        f"{owner} has a CNAME, which must be the only record of its name (RFC 1034 section 3.6.2); "
+        "remove one of the two: the policy itself may answer with a CNAME"
+    ),
+    "policy-in-signed-zone": lambda owner, origin: (
+        f"the zone {origin} is signed, and what a policy answers has no signatures, so validating resolvers would "
+        "reject it; delegate the name to an unsigned zone, or serve this one unsigned"
+    ),
+}
+
 _SUSPECT = frozenset({"signature-of-nothing"})
 """Findings that leave a zone that can be served rightly."""
 
-CODES = frozenset(_MESSAGES)
+CODES = frozenset(_MESSAGES) | frozenset(_POLICY_MESSAGES)
 """The findings of the compiler that have words here: all of them."""

@@ -27,6 +27,7 @@ _NODE_FLAGS = {
     layout.IS_WILDCARD: "IS_WILDCARD",
     layout.IS_NSEC3: "IS_NSEC3",
 }
+_ENTRY_FLAGS = {layout.OWN: "OWN", layout.POLICY: "POLICY"}
 _BLOCK_FLAGS = {
     layout.AUTHORITATIVE: "AUTHORITATIVE",
     layout.GLUE_REQUIRED: "GLUE_REQUIRED",
@@ -103,7 +104,7 @@ def name(image: Image, owner: bytes) -> Iterator[str]:
         is_default = entry.type == layout.DEFAULT_TYPE
         rdtype = dns.rdatatype.RdataType.make(entry.type)
         kind = "DEFAULT_TYPE" if is_default else dns.rdatatype.to_text(rdtype)
-        yield f"  entry {kind}  flags {_flags(entry.flags, {layout.OWN: 'OWN'})}"
+        yield f"  entry {kind}  flags {_flags(entry.flags, _ENTRY_FLAGS)}"
         reference = _reference(node, entry.type, origin)
         for what, block in (("plain", entry.plain), ("signed", entry.signed)):
             if block:

@@ -6,7 +6,7 @@ lower-case wire format throughout, which compares faster than anything else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import dns.name
 
@@ -26,9 +26,14 @@ NSEC3_ITERATIONS_LIMIT = 150
 Suspicion = tuple[Record, str]
 
 
-def suspicions(records: bytes | bytearray | memoryview, origin: bytes) -> Iterator[Suspicion]:
-    """Every (record, what is odd about it and what would be right) of a zone, rule by rule."""
-    zone = _Index(records, origin)
+def suspicions(
+    records: bytes | bytearray | memoryview, origin: bytes, marks: Sequence[tuple[bytes, int]] = ()
+) -> Iterator[Suspicion]:
+    """Every (record, what is odd about it and what would be right) of a zone, rule by rule.
+
+    `marks` are the names and types that policies answer for.
+    """
+    zone = _Index(records, origin, marks)
     for rule in (_differing_ttls, _targets, _glueless, _occluded, _wildcards, _loops, _signing):
         yield from rule(zone)
 
@@ -36,10 +41,13 @@ def suspicions(records: bytes | bytearray | memoryview, origin: bytes) -> Iterat
 class _Index:
     """The zone's names: what each owns, and which exist only because of others below them."""
 
-    def __init__(self, records: bytes | bytearray | memoryview, origin: bytes) -> None:
+    def __init__(
+        self, records: bytes | bytearray | memoryview, origin: bytes, marks: Sequence[tuple[bytes, int]]
+    ) -> None:
         self.origin = origin
         self.owners: dict[bytes, dict[int, list[Record]]] = {}
         self.existing: set[bytes] = {origin}
+        self.answered: dict[bytes, set[int]] = {}
         for record in iterate(records):
             name = record.owner.lower()
             types = self.owners.get(name)
@@ -47,11 +55,18 @@ class _Index:
                 if not _is_below(name, origin):
                     continue
                 types = self.owners[name] = {}
-                above = name
-                while above not in self.existing:
-                    self.existing.add(above)
-                    above = _parent(above)
+                self._add(name)
             types.setdefault(record.type, []).append(record)
+        for owner, rdtype in marks:
+            name = owner.lower()
+            if _is_below(name, origin):
+                self._add(name)
+                self.answered.setdefault(name, set()).add(rdtype)
+
+    def _add(self, name: bytes) -> None:
+        while name not in self.existing:
+            self.existing.add(name)
+            name = _parent(name)
 
     def of_type(self, rdtype: int) -> Iterator[Record]:
         """All records of one type."""
@@ -87,6 +102,10 @@ class _Index:
 
     def types(self, name: bytes) -> dict[int, list[Record]]:
         return self.owners.get(name, {})
+
+    def has_address(self, name: bytes) -> bool:
+        """A or AAAA, from records or from a policy."""
+        return not _ADDRESSES.isdisjoint((*self.types(name), *self.answered.get(name, ())))
 
 
 def _differing_ttls(zone: _Index) -> Iterator[Suspicion]:
@@ -135,7 +154,7 @@ def _targets(zone: _Index) -> Iterator[Suspicion]:
                         "name the host itself, which has the addresses"
                     ),
                 )
-            elif rdtype != _NS and not _ADDRESSES & zone.types(source).keys():
+            elif rdtype != _NS and not zone.has_address(source):
                 yield record, f"{kind} target {_text(target)} has no address; add an A or AAAA record for it"
 
 
@@ -145,14 +164,14 @@ def _glueless(zone: _Index) -> Iterator[Suspicion]:
         target = record.rdata.lower()
         if not _is_below(target, zone.origin) or zone.dname_above(target) is not None:
             continue
-        owned = zone.types(target)
         cut = zone.topmost(target, _NS)
+        has_address = not _ADDRESSES.isdisjoint(zone.types(target))  # glue has to be records
         if cut is None:
             source = zone.source(target)
             if source is None or _CNAME in zone.types(source):
                 continue  # said already
-            owned = zone.types(source)
-        if not _ADDRESSES & owned.keys():
+            has_address = zone.has_address(source)
+        if not has_address:
             why = "" if cut is None else f", and lies below the delegation of {_text(cut)}"
             yield (
                 record,

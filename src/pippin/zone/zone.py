@@ -22,6 +22,7 @@ from pippin.engine import find, layout
 from pippin.engine.unpack import Unpacker
 
 _IN = dns.rdataclass.IN
+_WILDCARD = dns.name.Name([b"*"])
 _NS = dns.rdatatype.NS
 _DNAME = dns.rdatatype.DNAME
 _RRSIG = dns.rdatatype.RRSIG
@@ -44,9 +45,9 @@ class Nsec3Params(NamedTuple):
 
 
 class Node:
-    """One name of a zone and what it owns. An empty non-terminal owns nothing."""
+    """One name of a zone and what it owns. Empty non-terminals, and names for policies alone, own nothing."""
 
-    __slots__ = ("_entries", "_flags", "_zone", "name", "types")
+    __slots__ = ("_entries", "_flags", "_zone", "name", "policies", "types")
 
     def __init__(self, zone: Zone, raw: layout.Node) -> None:
         self._zone = zone
@@ -55,6 +56,10 @@ class Node:
         self._entries = {entry.type: entry for entry in raw.entries if entry.flags & layout.OWN}
         self.types: tuple[int, ...] = tuple(sorted(self._entries))
         """Types of the RRsets owned, ascending, without RRSIG."""
+        self.policies: tuple[int, ...] = tuple(
+            entry.type for entry in raw.entries if entry.flags & layout.POLICY
+        )
+        """Types that policies answer for, ascending, whether or not there is an RRset."""
 
     def get(self, rdtype: int) -> dns.rrset.RRset | None:
         """The RRset of one type, None if there is none. RRSIGs are under `signatures`."""
@@ -142,6 +147,18 @@ class Zone:
             if name == self.origin:
                 raise KeyError(f"{self.origin} has no apex")
             name = name.parent()
+
+    def policy_owner(self, name: dns.name.Name, rdtype: int) -> dns.name.Name | None:
+        """The name of the policy that answers for this name and type: the name, or a wildcard; None if none does.
+
+        A policy is found as data would be: not below a cut or DNAME, and a name that exists, with whatever types,
+        has no wildcard (RFC 4592 section 3.3.1). Aliases are not followed.
+        """
+        if not name.is_subdomain(self.origin) or self.cut_above(name) or self.dname_above(name):
+            return None
+        encloser = self.closest_encloser(name)
+        source = encloser if encloser.name == name else self.node(_WILDCARD + encloser.name)
+        return source.name if source is not None and rdtype in source.policies else None
 
     # Proofs
 
