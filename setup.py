@@ -10,7 +10,7 @@ import os
 from setuptools import Extension, setup
 
 # Every engine/*.py with a `# cython:` line on top, and every engine/*.pyx; a test compares.
-COMPILED_MODULES = ("cache", "compile", "path", "scan", "sockets", "unpack")
+COMPILED_MODULES = ("cache", "compile", "memo", "path", "scan", "sockets", "unpack")
 
 ENGINE = "src/pippin/engine/"
 
