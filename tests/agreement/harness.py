@@ -20,8 +20,9 @@ from pippin.engine.path import CLIENT_SIZE, HIT, SLOW
 from pippin.query.compose import compose
 from pippin.zone.answer import Zones, answer
 from pippin.zone.zone import Zone
+from tests.agreement.worlds import is_below
 from tests.conftest import uncompiled_twin
-from tests.zone.images import SEED, stream_of
+from tests.zone.images import SEED, marks_of, stream_of
 
 CLIENT = bytes(CLIENT_SIZE)
 NOW = 1_800_000_000
@@ -45,19 +46,28 @@ def twins(name):
 
 
 class World:
-    """Zones, compiled and placed in Responders, and as views for the oracle."""
+    """Zones, compiled and placed in Responders, and as views for the oracle.
 
-    def __init__(self, texts):
+    `marks` are (owner, type) that policies answer for. Every zone above one gets it; the findings say which could
+    not take it, and only those may be.
+    """
+
+    def __init__(self, texts, marks=()):
         self.views = []
+        self.placed = {}
         memory = bytearray()
         bases = []
         for origin, text in texts.items():
             stream = stream_of(text, origin)
             wire = dns.name.from_text(origin).canonicalize().to_wire()
+            own = [mark for mark in marks if is_below(mark[0], origin)]
             (image, findings), *others = [
-                module.compile_zone(stream, wire, SEED) for module in twins("compile")
+                module.compile_zone(stream, wire, SEED, b"", marks_of(own)) for module in twins("compile")
             ]
-            assert findings == [], (origin, findings)
+            assert [finding for finding in findings if len(finding) == 2] == [], (origin, findings)
+            self.placed[origin] = [
+                mark for i, mark in enumerate(own) if not any(finding[2] == i for finding in findings)
+            ]
             assert all(other == (image, findings) for other in others), (
                 f"compilers differ over {origin}\n{text}"
             )
@@ -98,20 +108,7 @@ class World:
         rdtype = dns.rdatatype.from_text(question.rdtype)
         result = answer(zones or self.zones, name, rdtype, question.dnssec_ok)
         reply = compose(name.to_wire(), rdtype, result)
-        return self.responders[0].finish(
-            self.query(question),
-            CLIENT,
-            NOW,
-            True,
-            reply.body,
-            reply.answers,
-            reply.authorities,
-            reply.additionals,
-            reply.rcode,
-            reply.authoritative,
-            reply.glue_required,
-            reply.ede,
-        )
+        return self.responders[0].finish(self.query(question), CLIENT, NOW, True, reply)
 
 
 def told(wire):
@@ -135,7 +132,7 @@ def rrsets(section):
     ]
 
 
-def show(texts, question, one, other):
+def show(texts, question, one, other, marks=()):
     """What a failure prints: all that is needed to ask again."""
     zones = "\n".join(f"; {origin}\n{text}" for origin, text in texts.items())
-    return f"\n{zones}\n; {question}\n; engine {one}\n; oracle {other}"
+    return f"\n{zones}\n; {marks}\n; {question}\n; engine {one}\n; oracle {other}"

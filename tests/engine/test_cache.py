@@ -15,7 +15,7 @@ def cache_class(engine_module):
 
 
 def entry(expiry=100, body=b"body"):
-    return (expiry, body, 1, 0, 0, 0, 0, -1)
+    return (expiry, 0, body, 1, 0, 0, 0, 0, -1)
 
 
 def test_remembers_until_the_time(cache_class):
@@ -67,7 +67,7 @@ def test_replace_discard_clear(cache_class):
     cache = cache_class(10, 10_000)
     cache.put(b"a", entry(body=bytes(100)))
     cache.put(b"a", entry(body=bytes(10)))
-    assert len(cache.get(b"a", 0)[1]) == 10
+    assert len(cache.get(b"a", 0)[2]) == 10
     cache.discard(b"a")
     cache.discard(b"a")
     assert cache.statistics()["bytes"] == 0
@@ -101,6 +101,6 @@ def test_what_it_says_it_holds_is_what_it_holds(steps):
             assert found is None or now < 5
         else:
             cache.discard(key)
-        sizes = {key: len(key) + len(value[1]) + 400 for key, value in cache.entries.items()}
+        sizes = {key: len(key) + len(value[2]) + 400 for key, value in cache.entries.items()}
         assert cache.statistics()["bytes"] == sum(sizes.values()) <= 2000
         assert len(sizes) <= 2

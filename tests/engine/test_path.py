@@ -11,6 +11,7 @@ import dns.rcode
 import pytest
 
 from pippin.engine import counters
+from pippin.query.reply import Reply
 from tests.engine.packets import NOW, ZONE, opt, option, query, responder, wire
 from tests.zone.images import SEED, compile_text
 
@@ -94,7 +95,7 @@ def test_nxdomain_is_counted(ask):
 def test_stumps_and_replies_get_no_answer(ask, packet):
     assert ask.udp(packet) == (ask.path.DROP, b"")
     assert ask.count("dropped") == 1
-    assert ask.responder.finish(packet, ask.client, NOW, False, b"", 0, 0, 0) == b""
+    assert ask.responder.finish(packet, ask.client, NOW, False, Reply(b"", 0, 0, 0)) == b""
     assert ask.responder.error(packet, ask.client, NOW, False, 2) == b""
 
 
@@ -468,14 +469,14 @@ def test_every_size_is_kept(ask, size):
 def test_slow_bodies_are_cut_between_rrsets_too(ask):
     record = b"\xc0\x0c\0\x10\0\1\0\0\0\x3c\0\x65\x64" + bytes(100)
     body = b"\xc0\x0c\0\5\0\1\0\0\0\x3c\0\2\xc0\x0c" + record * 9
-    reply = ask.responder.finish(query(), ask.client, NOW, False, body, 1, 0, 9)
+    reply = ask.responder.finish(query(), ask.client, NOW, False, Reply(body, 1, 0, 9))
     assert dns.message.from_wire(reply).flags & dns.flags.TC == 0
     assert (reply[7], reply[11]) == (1, 0)
-    reply = ask.responder.finish(query(), ask.client, NOW, False, body, 1, 9, 0, glue_required=True)
+    reply = ask.responder.finish(query(), ask.client, NOW, False, Reply(body, 1, 9, 0, glue_required=True))
     assert dns.message.from_wire(reply).flags & dns.flags.TC
     past_the_end = record * 4 + b"\xc0\x0c\0\x10\0\1\0\0\0\x3c\xff\xff" + bytes(100)
     with pytest.raises(IndexError):
-        ask.responder.finish(query(), ask.client, NOW, False, past_the_end, 5, 0, 0)
+        ask.responder.finish(query(), ask.client, NOW, False, Reply(past_the_end, 5, 0, 0))
 
 
 # ---- the answer cache
@@ -486,7 +487,7 @@ BODY = b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\xc0\0\2\7"
 
 
 def test_what_is_remembered_is_a_hit(ask):
-    ask.responder.remember(SLOW_QUERY, NOW, 60, BODY, 1, 0, 0, 0, True, False, 3)
+    ask.responder.remember(SLOW_QUERY, NOW, Reply(BODY, 1, 0, 0, ede=3, ttl=60))
     reply = ask.reply(query("X.tree.example.", "A", opt(), id=7))
     assert reply.id == 7
     assert reply.question[0].name.labels[0] == b"X"
@@ -504,29 +505,29 @@ def test_what_is_remembered_is_a_hit(ask):
     ],
 )
 def test_another_question_is_not_remembered(ask, other):
-    ask.responder.remember(SLOW_QUERY, NOW, 60, BODY, 1, 0, 0)
+    ask.responder.remember(SLOW_QUERY, NOW, Reply(BODY, 1, 0, 0, ttl=60))
     assert ask.udp(other)[0] == ask.path.SLOW
 
 
 def test_what_is_remembered_expires(ask):
-    ask.responder.remember(SLOW_QUERY, NOW - 60, 60, BODY, 1, 0, 0)
+    ask.responder.remember(SLOW_QUERY, NOW - 60, Reply(BODY, 1, 0, 0, ttl=60))
     assert ask.udp(SLOW_QUERY)[0] == ask.path.SLOW
-    ask.responder.remember(SLOW_QUERY, NOW - 59, 60, BODY, 1, 0, 0)
+    ask.responder.remember(SLOW_QUERY, NOW - 59, Reply(BODY, 1, 0, 0, ttl=60))
     assert ask.udp(SLOW_QUERY)[0] == ask.path.HIT
 
 
 def test_a_change_of_a_zone_forgets_everything(path):
     ask = Asking(path)
     for change in (lambda: ask.responder.place(0), lambda: ask.responder.remove(wire("example."))):
-        ask.responder.remember(SLOW_QUERY, NOW, 60, BODY, 1, 0, 0)
+        ask.responder.remember(SLOW_QUERY, NOW, Reply(BODY, 1, 0, 0, ttl=60))
         assert ask.udp(SLOW_QUERY)[0] == path.HIT
         change()
         assert ask.udp(SLOW_QUERY)[1][3:4] != b"\0"
 
 
 def test_an_unreadable_query_is_not_remembered(ask):
-    ask.responder.remember(query(counts=(0, 0, 0, 0)), NOW, 60, BODY, 1, 0, 0)
-    ask.responder.remember(b"", NOW, 60, BODY, 1, 0, 0)
+    ask.responder.remember(query(counts=(0, 0, 0, 0)), NOW, Reply(BODY, 1, 0, 0, ttl=60))
+    ask.responder.remember(b"", NOW, Reply(BODY, 1, 0, 0, ttl=60))
 
 
 # ---- zones

@@ -14,8 +14,8 @@ try:
 except ModuleNotFoundError:
     from pippin.engine import shim as cython
 
-# (expiry, body, answers, authorities, additionals, rcode, block flags, EDE)
-Entry = tuple[int, bytes, int, int, int, int, int, int]
+# (expiry, when it was remembered, body, answers, authorities, additionals, rcode, block flags, EDE)
+Entry = tuple[int, int, bytes, int, int, int, int, int, int]
 
 # What an entry costs beyond its key and body: the dictionary slot, the tuple and the objects in it.
 ENTRY_OVERHEAD = 400
@@ -29,7 +29,7 @@ def is_compiled() -> bool:
 @cython.final
 @cython.cclass
 class AnswerCache:
-    """Question key -> (expiry, body, answers, authorities, additionals, rcode, block flags, ede)."""
+    """Question key -> (expiry, since, body, answers, authorities, additionals, rcode, block flags, ede)."""
 
     entries: OrderedDict[bytes, Entry]  # a dict would walk over all that has left its front to find its first
     limit: cython.Py_ssize_t
@@ -86,4 +86,4 @@ class AnswerCache:
         return {"entries": len(self.entries), "bytes": self.bytes_held, "evicted": self.evicted}
 
     def _cost(self, key: bytes, entry: Entry) -> int:
-        return len(key) + len(entry[1]) + ENTRY_OVERHEAD
+        return len(key) + len(entry[2]) + ENTRY_OVERHEAD

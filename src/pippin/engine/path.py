@@ -6,7 +6,8 @@ by hash probes, and the reply copied from the compiled zone. What cannot be answ
 answer is DROP. Nothing is allocated per packet, nothing is logged, nothing is raised out of here: an index outside a
 buffer (a hostile packet, or a bug) is counted as `malformed` and answered with FORMERR.
 
-It knows nothing of sockets, files, time or policy; the caller passes the time, and maps the zones.
+It knows nothing of sockets, files, time or Python that decides; the caller passes the time, and maps the zones. What a
+policy decided is drawn from `memo.py`, what other servers said is remembered in an `AnswerCache`.
 
 The file is long because it is one compiled unit: a call across modules would be a Python call for each packet.
 """
@@ -21,7 +22,7 @@ try:
 except ModuleNotFoundError:
     from pippin.engine import shim as cython
 
-from pippin.engine import layout
+from pippin.engine import layout, memo
 from pippin.engine.cache import AnswerCache
 from pippin.engine.counters import (
     C_ANSWERS, C_BADVERS, C_CACHE_HITS, C_DROPPED, C_FORMERR, C_MALFORMED, C_NOTIMP, C_NXDOMAIN, C_QUERIES, C_REFUSED,
@@ -52,13 +53,15 @@ _DROP = cython.declare(cython.int, DROP)
 # Rcodes (RFC 6895 section 2.3)
 FORMERR = cython.declare(cython.int, 1)
 NXDOMAIN = cython.declare(cython.int, 3)
+SERVFAIL = cython.declare(cython.int, 2)
 NOTIMP = cython.declare(cython.int, 4)
 REFUSED = cython.declare(cython.int, 5)
 BADVERS = cython.declare(cython.int, 16)
 BADCOOKIE = cython.declare(cython.int, 23)
 
-# EDNS options (RFC 5001, 7873, 7828, 8914)
+# EDNS options (RFC 5001, 7871, 7873, 7828, 8914)
 NSID = cython.declare(cython.int, 3)
+SUBNET = cython.declare(cython.int, 8)
 COOKIE = cython.declare(cython.int, 10)
 KEEPALIVE = cython.declare(cython.int, 11)
 NOT_AUTHORITATIVE = cython.declare(cython.int, 20)  # extended DNS error info-code
@@ -89,6 +92,7 @@ WILDCARD_HERE = cython.declare(cython.int, layout.HAS_WILDCARD)
 DNAME_HERE = cython.declare(cython.int, layout.HAS_DNAME)
 IS_WILDCARD = cython.declare(cython.int, layout.IS_WILDCARD)
 OWN = cython.declare(cython.int, layout.OWN)
+POLICY = cython.declare(cython.int, layout.POLICY)
 DEFAULT_TYPE = cython.declare(cython.int, layout.DEFAULT_TYPE)
 SIGNED_ZONE = cython.declare(cython.int, layout.SIGNED)
 NSEC3_ZONE = cython.declare(cython.int, layout.NSEC3)
@@ -99,6 +103,39 @@ H_NSEC3_ITERATIONS = cython.declare(cython.Py_ssize_t, layout.H_NSEC3_ITERATIONS
 H_NSEC3_SALT_LENGTH = cython.declare(cython.Py_ssize_t, layout.H_NSEC3_SALT_LENGTH)
 H_NSEC3_SALT = cython.declare(cython.Py_ssize_t, layout.H_NSEC3_SALT)
 HEADER_SIZE = cython.declare(cython.Py_ssize_t, layout.HEADER_SIZE)
+
+# More flags of remembered answers, beside those of blocks
+RECURSION = cython.declare(cython.int, 16)  # RA, and CD as it was asked for
+AUTHENTIC = cython.declare(cython.int, 32)  # AD for who wants it
+FORWARDED = cython.declare(cython.int, 64)  # made from other servers' answers: TTLs age
+
+# What a policy may look at, and what came of it (`memo.py`)
+CLIENT_AT = cython.declare(cython.Py_ssize_t, memo.ASK_CLIENT)
+FAMILY_AT = cython.declare(cython.Py_ssize_t, memo.ASK_FAMILY)
+BITS_AT = cython.declare(cython.Py_ssize_t, memo.ASK_BITS)
+SUBNET_GIVEN_AT = cython.declare(cython.Py_ssize_t, memo.ASK_SUBNET_GIVEN)
+TRANSPORT_AT = cython.declare(cython.Py_ssize_t, memo.ASK_TRANSPORT)
+FLAGS_AT = cython.declare(cython.Py_ssize_t, memo.ASK_FLAGS)
+QTYPE_AT = cython.declare(cython.Py_ssize_t, memo.ASK_QTYPE)
+RESOLVER_AT = cython.declare(cython.Py_ssize_t, memo.ASK_RESOLVER)
+RESOLVER_FAMILY_AT = cython.declare(cython.Py_ssize_t, memo.ASK_RESOLVER_FAMILY)
+CAPTURED_LENGTH_AT = cython.declare(cython.Py_ssize_t, memo.ASK_CAPTURED_LENGTH)
+GENERATION_AT = cython.declare(cython.Py_ssize_t, memo.ASK_GENERATION)
+CAPTURED_AT = cython.declare(cython.Py_ssize_t, memo.ASK_CAPTURED)
+SCOPE_AT = cython.declare(cython.Py_ssize_t, memo.OUT_SCOPE)
+EDE_AT = cython.declare(cython.Py_ssize_t, memo.OUT_EDE)
+LENGTH_AT = cython.declare(cython.Py_ssize_t, memo.OUT_LENGTH)
+DRAWN_ANSWER = cython.declare(cython.int, memo.ANSWER)
+DRAWN_NODATA = cython.declare(cython.int, memo.NODATA)
+DRAWN_NXDOMAIN = cython.declare(cython.int, memo.NXDOMAIN)
+DRAWN_REFUSED = cython.declare(cython.int, memo.REFUSED)
+DRAWN_DROP = cython.declare(cython.int, memo.DROP)
+DRAWN_PASS = cython.declare(cython.int, memo.PASS)
+
+# Answers of other servers are asked for again in the last tenth of their time, if somebody still wants them then.
+LAST_PART = cython.declare(cython.int, 10)
+DUE_LIMIT = cython.declare(cython.Py_ssize_t, 64)  # such questions between two looks at them
+NETWORK_SIZE = cython.declare(cython.Py_ssize_t, 18)  # family (4 or 6), bits, address
 
 c_ANSWERS = cython.declare(cython.Py_ssize_t, C_ANSWERS)
 c_BADVERS = cython.declare(cython.Py_ssize_t, C_BADVERS)
@@ -139,6 +176,8 @@ class Options:
         cache_bytes: int = 16 << 20,
         tcp_keepalive: int = 10,
         seed: int = 0,
+        subnet_from: tuple[str, ...] = (),
+        forward_for: tuple[str, ...] = (),
     ) -> None:
         if not 512 <= udp_size <= UDP_SIZE_LIMIT:
             raise ValueError(f"udp_size is {udp_size}; it must be from 512 to {UDP_SIZE_LIMIT}")
@@ -156,6 +195,21 @@ class Options:
         self.cache_bytes = cache_bytes
         self.tcp_keepalive = tcp_keepalive
         self.seed = seed
+        self.subnet_from = subnet_from
+        """Networks whose EDNS Client Subnet options are believed (RFC 7871); from others they are ignored."""
+        self.forward_for = forward_for
+        """Networks whose questions for names outside the zones are SLOW instead of REFUSED."""
+
+
+def networks(texts: tuple[str, ...]) -> bytes:
+    """Networks as `_is_within` reads them, 18 octets each: 4 or 6, prefix length, address."""
+    from ipaddress import ip_network
+
+    packed = bytearray()
+    for text in texts:
+        network = ip_network(text)
+        packed += bytes((network.version, network.prefixlen)) + network.network_address.packed.ljust(16, b"\0")
+    return bytes(packed)
 
 
 @cython.final
@@ -240,6 +294,21 @@ class Responder:
     c: cython.uchar[::1]  # clients of the batch at hand
     single: Batch
     cache: object
+    forwarded: object
+    due: dict
+    forward_for: cython.const[cython.uchar][::1]
+    # policies
+    memo: object
+    steering: cython.bint
+    locating: cython.bint
+    chosen: cython.Py_ssize_t  # the entry that `_entry` found
+    position: cython.Py_ssize_t
+    ask: cython.uchar[::1]
+    drawn: cython.const[cython.uchar][::1]
+    subnet_from: cython.const[cython.uchar][::1]
+    subnet: cython.Py_ssize_t  # where the data of the client subnet option starts, or 0
+    subnet_length: cython.int
+    scope: cython.int
     seed: cython.ulonglong
     udp_size: cython.Py_ssize_t
     server_id: cython.const[cython.uchar][::1]
@@ -340,6 +409,15 @@ class Responder:
         self.key0 = int.from_bytes(options.cookie_secret[:8], "little")
         self.key1 = int.from_bytes(options.cookie_secret[8:], "little")
         self.cache = AnswerCache(options.cache_entries, options.cache_bytes)
+        self.forwarded = AnswerCache(options.cache_entries, options.cache_bytes)
+        self.due = {}
+        self.forward_for = networks(options.forward_for)
+        self.memo = None
+        self.steering = False
+        self.locating = False
+        self.ask = bytearray(1)
+        self.drawn = b""
+        self.subnet_from = networks(options.subnet_from)
         self.single = Batch(1, MESSAGE_SIZE, MESSAGE_SIZE)
         self.places = {}
         self.ahead_above = options.ahead_above
@@ -403,8 +481,7 @@ class Responder:
         self.zone_children[row] = self.below.get(origin, 0)
         self.placed_bytes += header.size - self.zone_bytes.get(origin, 0)
         self.zone_bytes[origin] = header.size
-        self.cache.clear()
-        self.changes += 1
+        self._forget()
 
     def remove(self, origin: bytes) -> None:
         """Stop serving the zone with that origin (lower-case wire format). KeyError if it is not served."""
@@ -417,7 +494,13 @@ class Responder:
         self.free_rows.append(row)
         self._count_below(origin, -1)
         self.placed_bytes -= self.zone_bytes.pop(origin)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Zones have changed: what was worked out from them, and where their entries stood, is no longer true."""
         self.cache.clear()
+        if self.memo is not None:
+            self.memo.unlink_all()
         self.changes += 1
 
     def _count_below(self, origin: bytes, change: int) -> None:
@@ -436,6 +519,31 @@ class Responder:
     def base_of(self, origin: bytes) -> int:
         """Where the zone with that origin starts in the mapped memory. KeyError if it is not served."""
         return self.zone_base[self.places[origin]]
+
+    def set_memo(self, policies: object) -> None:
+        """Answer what zones leave to policies (layout.POLICY) from this `PolicyMemo`; without one zones answer alone."""
+        self.memo = policies
+        self.ask = policies.ask
+        self.drawn = policies.drawn
+        self.steering = True
+        self.memo.unlink_all()
+
+    def policy_position(self, query: bytes) -> int:
+        """Where the entry stands that leaves this question to a policy (for `PolicyMemo.link`); 0 if none does.
+
+        Good until `generation` changes.
+        """
+        steering: cython.bint = self.steering
+        self._take_single(query, b"", 0, True)
+        self.position = 0
+        self.locating = self.steering = True
+        try:
+            self._path()
+        except IndexError:
+            self.position = 0  # a packet that points outside itself asks for nothing
+        self.locating = False
+        self.steering = steering
+        return self.position
 
     def generation(self) -> int:
         """Counts the changes of the zones served: an answer worked out in an older one may be stale."""
@@ -576,32 +684,19 @@ class Responder:
         verdict = self._verdict()
         return verdict, bytes(self.single.buffers()[2][: self.size]) if verdict == _HIT else b""
 
-    def finish(
-        self,
-        query: bytes,
-        client: bytes,
-        now: int,
-        stream: bool,
-        body: bytes,
-        answers: int,
-        authorities: int,
-        additionals: int,
-        rcode: int = 0,
-        authoritative: bool = False,
-        glue_required: bool = False,
-        ede: int = -1,
-    ) -> bytes:
+    def finish(self, query: bytes, client: bytes, now: int, stream: bool, reply: object) -> bytes:
         """The reply message around a body that the slow path made: header, question, truncation, OPT.
 
-        `body` is all that follows the question, compressed for its place there. b"" if the query is one that gets
-        no reply.
+        `reply` has the attributes of `query.reply.Reply`. b"" if the query is one that gets no reply.
         """
-        flags: cython.int = (AUTHORITATIVE if authoritative else 0) | (GLUE_REQUIRED if glue_required else 0)
         self._take_single(query, client, now, stream)
         if not self._read_query():
             return b""
-        self.ede = ede
-        self._give_body(body, answers, authorities, additionals, rcode, flags)
+        self.ede = reply.ede
+        self.scope = reply.scope
+        self._give_body(
+            reply.body, reply.answers, reply.authorities, reply.additionals, reply.rcode, _flags_of(reply), 0
+        )
         return bytes(self.single.buffers()[2][: self.size])
 
     def error(self, query: bytes, client: bytes, now: int, stream: bool, rcode: int) -> bytes:
@@ -615,26 +710,28 @@ class Responder:
             self._give_error(rcode)
         return bytes(self.single.buffers()[2][: self.size])
 
-    def remember(
-        self,
-        query: bytes,
-        now: int,
-        ttl: int,
-        body: bytes,
-        answers: int,
-        authorities: int,
-        additionals: int,
-        rcode: int = 0,
-        authoritative: bool = False,
-        glue_required: bool = False,
-        ede: int = -1,
-    ) -> None:
-        """Keep a slow answer for `ttl` seconds (arguments as in `finish`); any change of a zone forgets it."""
-        flags: cython.int = (AUTHORITATIVE if authoritative else 0) | (GLUE_REQUIRED if glue_required else 0)
+    def remember(self, query: bytes, now: int, reply: object) -> None:
+        """Keep a slow answer for `reply.ttl` seconds. Any change of a zone forgets it, unless it was forwarded."""
         self._take_single(query, b"", now, False)
-        if self._read_query():
-            entry = (now + ttl, body, answers, authorities, additionals, rcode, flags, ede)
-            self.cache.put(self._cache_key(), entry)
+        if not self._read_query():
+            return
+        flags = _flags_of(reply)
+        entry = (
+            now + reply.ttl, now, reply.body, reply.answers, reply.authorities, reply.additionals, reply.rcode, flags,
+            reply.ede,
+        )  # fmt: skip
+        key = self._cache_key()
+        if flags & FORWARDED:
+            self.due.pop(key, None)
+            self.forwarded.put(key, entry)
+        else:
+            self.cache.put(key, entry)
+
+    def take_due(self) -> list[bytes]:
+        """Questions whose remembered forwarded answers are wanted and about to end, since the last call."""
+        due = list(self.due.values())
+        self.due.clear()
+        return due
 
     def _take_single(self, query: bytes, client: bytes, now: int, stream: bool) -> None:
         self.single.set_query(0, query, client)
@@ -725,6 +822,8 @@ class Responder:
         self.cookie_length = 0
         self.asked_nsid = False
         self.asked_keepalive = False
+        self.subnet = 0
+        self.scope = 0
         self.asked_size = 512
         self.ede = -1
 
@@ -859,8 +958,29 @@ class Responder:
                 self.asked_nsid = True
             elif code == KEEPALIVE:
                 self.asked_keepalive = True
+            elif code == SUBNET and len(self.subnet_from) and not self.subnet and self._believes_client():
+                if not self._subnet_is_right(at, length):
+                    return -2
+                self.subnet = at
+                self.subnet_length = cython.cast(cython.int, length)
             at += length
         return at
+
+    @cython.cfunc
+    def _subnet_is_right(self, at: cython.Py_ssize_t, length: cython.Py_ssize_t) -> cython.bint:
+        """A client subnet option as RFC 7871 section 6 wants it: else FORMERR (section 7.1.2)."""
+        bits: cython.int
+        limit: cython.int = 0
+        if length < 4 or self.q[at] or self.q[at + 3]:
+            return False  # families have small numbers; in queries the scope is 0
+        bits = self.q[at + 2]
+        if self.q[at + 1] == 1:
+            limit = 32
+        elif self.q[at + 1] == 2:
+            limit = 128
+        if bits > limit or length != 4 + (bits + 7) // 8:
+            return False
+        return not bits & 7 or self.q[at + length - 1] & (0xFF >> (bits & 7)) == 0
 
     # ---- from the question to a block
 
@@ -880,6 +1000,8 @@ class Responder:
         wildcard: cython.bint = False
         proofs: cython.bint
         if row < 0:
+            if len(self.forward_for) and self._is_within(self.forward_for):
+                return self._forward()
             return self._refuse(True)
         if self.qtype == T_DS and self.labels and self.labels == self.zone_origin_labels[row]:
             # DS lives on the parent's side of the cut (RFC 4035 section 3.1.4.1)
@@ -928,6 +1050,8 @@ class Responder:
         block = self._entry(node, row)
         if block < 0:
             return self._slow()
+        if self.steering and block and self.qtype != T_ANY and self._u16(self.chosen + 2) & POLICY:
+            return self._steer(row, block, reference, i)
         if block == 0:
             if proofs:
                 return self._deny(row, encloser, node, i, 0)
@@ -1032,7 +1156,8 @@ class Responder:
             if default == 0 or qtype == T_ANY:
                 return 0
             chosen = default
-        if self.zone_children[row] and not self._u16(chosen + 2) & OWN:
+        self.chosen = chosen
+        if self.zone_children[row] and not self._u16(chosen + 2) & (OWN | POLICY):
             return -1  # an alias was followed inside this zone, and a zone below may know its target better
         if signed and self.dnssec_ok:
             at = self._u32(chosen + 8)
@@ -1059,6 +1184,174 @@ class Responder:
         if self.dnssec_ok and self.zone_flags[row] & SIGNED_ZONE:
             block = self.zone_negative_signed[row]
         return self._give_block(block, self.zone_origin_length[row], rcode)
+
+    # ---- answers that policies decide
+
+    @cython.cfunc
+    def _steer(
+        self, row: cython.Py_ssize_t, block: cython.Py_ssize_t, reference: cython.Py_ssize_t, i: cython.Py_ssize_t
+    ) -> cython.int:
+        """What the policy at the entry `chosen` decides for this client: from the memo, else the slow path.
+
+        `block` is the zone's own answer; `i` the label at which the closest encloser begins, 0 without a wildcard.
+        """
+        drawn: cython.longlong
+        kind: cython.int
+        if self.locating:
+            self.position = self.chosen
+            return _SLOW
+        self._write_ask(i)
+        drawn = self.memo.draw(self.chosen, self.now)
+        if drawn < 0:
+            return _SLOW
+        self.scope = self.ask[SCOPE_AT]
+        self.ede = (self.ask[EDE_AT] | (self.ask[EDE_AT + 1] << 8)) - 1
+        kind = cython.cast(cython.int, drawn >> 16)
+        if kind == DRAWN_ANSWER:
+            return self._give_part(
+                self.drawn,
+                self.ask[LENGTH_AT] | (self.ask[LENGTH_AT + 1] << 8),
+                cython.cast(cython.int, drawn & 0xFFFF), 0, 0, 0, AUTHORITATIVE, 0,
+            )  # fmt: skip
+        if kind == DRAWN_PASS and self._u16(self.chosen + 2) & OWN:
+            return self._give_block(block, reference, -1)
+        if kind == DRAWN_PASS or kind == DRAWN_NODATA:
+            return self._give_negative(row, 0)
+        if kind == DRAWN_NXDOMAIN:
+            self.counters[c_NXDOMAIN] += 1
+            return self._give_negative(row, NXDOMAIN)
+        if kind == DRAWN_REFUSED:
+            return self._refuse(False)
+        if kind == DRAWN_DROP:
+            return _DROP
+        return self._give_error(SERVFAIL)
+
+    @cython.cfunc
+    def _write_ask(self, i: cython.Py_ssize_t) -> cython.void:
+        """Everything that policies may look at, for the memo."""
+        n: cython.Py_ssize_t = self._label_at(i) if i else 0
+        family: cython.int = self._source(RESOLVER_AT)
+        bits: cython.int
+        k: cython.Py_ssize_t
+        generation: cython.ulonglong = self.changes
+        self.ask[RESOLVER_FAMILY_AT] = family
+        if self.subnet and self.q[self.subnet + 2]:
+            family = 4 if self.q[self.subnet + 1] == 1 else 6
+            bits = self.q[self.subnet + 2]
+            for k in range(16):
+                self.ask[CLIENT_AT + k] = self.q[self.subnet + 4 + k] if k < self.subnet_length - 4 else 0
+            self.ask[SUBNET_GIVEN_AT] = 1
+        else:
+            bits = 32 if family == 4 else 128
+            for k in range(16):
+                self.ask[CLIENT_AT + k] = self.ask[RESOLVER_AT + k]
+            self.ask[SUBNET_GIVEN_AT] = 0
+        self.ask[FAMILY_AT] = family
+        self.ask[BITS_AT] = bits
+        self.ask[TRANSPORT_AT] = self.stream
+        self.ask[FLAGS_AT] = self.edns | (self.dnssec_ok << 1)  # memo.ASK_EDNS, memo.ASK_DNSSEC_OK
+        self.ask[QTYPE_AT] = self.qtype & 255
+        self.ask[QTYPE_AT + 1] = self.qtype >> 8
+        for k in range(4):
+            self.ask[GENERATION_AT + k] = cython.cast(cython.uchar, (generation >> (8 * k)) & 255)
+        self.ask[CAPTURED_LENGTH_AT] = cython.cast(cython.uchar, n)
+        if n:
+            _copy(self.ask, CAPTURED_AT, self.name, 0, n)
+
+    @cython.cfunc
+    def _source(self, at: cython.Py_ssize_t) -> cython.int:
+        """Write the address that the packet came from to ask[at:at + 16], and return its family, 4 or 6."""
+        c: cython.Py_ssize_t = self.client
+        start: cython.Py_ssize_t = c + 4
+        size: cython.Py_ssize_t = 4
+        k: cython.Py_ssize_t
+        if self.c[c] | (self.c[c + 1] << 8) != 2:
+            start = c + 8
+            size = 16
+            if self._is_mapped(start):
+                start += 12
+                size = 4
+        for k in range(16):
+            self.ask[at + k] = self.c[start + k] if k < size else 0
+        return 4 if size == 4 else 6
+
+    @cython.cfunc
+    def _is_mapped(self, at: cython.Py_ssize_t) -> cython.bint:
+        """The IPv6 address at c[at] is an IPv4 one (::ffff:0:0/96, RFC 4291 section 2.5.5.2)."""
+        k: cython.Py_ssize_t
+        for k in range(10):
+            if self.c[at + k]:
+                return False
+        return self.c[at + 10] == 255 and self.c[at + 11] == 255
+
+    @cython.cfunc
+    def _believes_client(self) -> cython.bint:
+        return self._is_within(self.subnet_from)
+
+    @cython.cfunc
+    def _is_within(self, packed: cython.const[cython.uchar][::1]) -> cython.bint:
+        """The address that the packet came from is in one of these networks (`networks` packs them)."""
+        start: cython.Py_ssize_t = self.client + 4
+        family: cython.int = 4
+        at: cython.Py_ssize_t = 0
+        bits: cython.int
+        k: cython.Py_ssize_t
+        if self.c[self.client] | (self.c[self.client + 1] << 8) != 2:
+            start = self.client + 8
+            family = 6
+            if self._is_mapped(start):
+                start += 12
+                family = 4
+        while at < len(packed):
+            if packed[at] == family:
+                bits = packed[at + 1]
+                k = 0
+                while bits >= 8 and packed[at + 2 + k] == self.c[start + k]:
+                    bits -= 8
+                    k += 1
+                if bits < 8 and (bits == 0 or (packed[at + 2 + k] ^ self.c[start + k]) >> (8 - bits) == 0):
+                    return True
+            at += NETWORK_SIZE
+        return False
+
+    # ---- answers of other servers
+
+    @cython.cfunc
+    def _forward(self) -> cython.int:
+        """A name outside all zones, for a client whose questions are forwarded: remembered, or SLOW."""
+        key: object = self._cache_key()
+        entry: tuple = self.forwarded.get(key, self.now)
+        if entry is None:
+            return _SLOW
+        self.counters[c_CACHE_HITS] += 1
+        if (entry[0] - self.now) * LAST_PART < entry[0] - entry[1] and len(self.due) < DUE_LIMIT:
+            self.due.setdefault(key, bytes(self.q[self.at : self.end]))
+        self.ede = entry[8]
+        return self._give_body(entry[2], entry[3], entry[4], entry[5], entry[6], entry[7], self.now - entry[1])
+
+    @cython.cfunc
+    def _make_recursive(self, flags: cython.int, records: cython.int, age: cython.uint) -> cython.void:
+        """Header bits and TTLs of a forwarded answer, once it stands in the reply."""
+        o: cython.Py_ssize_t = self.out
+        at: cython.Py_ssize_t = o + 12 + self.question_length
+        ttl: cython.uint
+        k: cython.int
+        self.o[o + 3] |= 0x80 | (self.q[self.at + 3] & 0x10)  # RA; CD is copied (RFC 4035 section 3.2.2)
+        if flags & AUTHENTIC and (self.dnssec_ok or self.q[self.at + 3] & 0x20):
+            self.o[o + 3] |= 0x20  # RFC 6840 section 5.8: for who shows that it understands AD
+        while age and flags & FORWARDED and records > 0:
+            while self.o[at] and self.o[at] < 0xC0:
+                at += 1 + self.o[at]
+            at += 2 if self.o[at] else 1
+            ttl = (
+                (cython.cast(cython.uint, self.o[at + 4]) << 24)
+                | (self.o[at + 5] << 16) | (self.o[at + 6] << 8) | self.o[at + 7]
+            )  # fmt: skip
+            ttl = ttl - age if ttl > age else 0
+            for k in range(4):
+                self.o[at + 4 + k] = cython.cast(cython.uchar, (ttl >> (24 - 8 * k)) & 255)
+            at += 10 + ((self.o[at + 8] << 8) | self.o[at + 9])
+            records -= 1
 
     # ---- denial of existence (RFC 4035 section 3.1.3, RFC 5155 section 7.2)
 
@@ -1446,17 +1739,17 @@ class Responder:
         if entry is None:
             return _SLOW
         self.counters[c_CACHE_HITS] += 1
-        self.ede = entry[7]
-        return self._give_body(entry[1], entry[2], entry[3], entry[4], entry[5], entry[6])
+        self.ede = entry[8]
+        return self._give_body(entry[2], entry[3], entry[4], entry[5], entry[6], entry[7], 0)
 
     @cython.cfunc
     def _cache_key(self) -> object:
-        """Everything that a slow answer depends on: name, type, class, DO."""
+        """Everything that a slow answer depends on: name, type, class, DO, CD."""
         n: cython.Py_ssize_t = self.name_length
         self.name[n] = self.qtype >> 8
         self.name[n + 1] = self.qtype & 255
         self.name[n + 2] = self.qclass & 255
-        self.name[n + 3] = self.dnssec_ok
+        self.name[n + 3] = self.dnssec_ok | (self.q[self.at + 3] & 0x10)
         return bytes(self.key[: n + 4])
 
     # ---- replies
@@ -1557,10 +1850,25 @@ class Responder:
         additionals: cython.int,
         rcode: cython.int,
         flags: cython.int,
+        age: cython.uint,
     ) -> cython.int:
-        """Copy a body that was composed for this question into the reply."""
+        """Copy a body that was composed for this question, `age` seconds ago, into the reply."""
         source: cython.const[cython.uchar][::1] = body
-        length: cython.Py_ssize_t = len(source)
+        return self._give_part(source, len(source), answers, authorities, additionals, rcode, flags, age)
+
+    @cython.cfunc
+    def _give_part(
+        self,
+        source: cython.const[cython.uchar][::1],
+        length: cython.Py_ssize_t,
+        answers: cython.int,
+        authorities: cython.int,
+        additionals: cython.int,
+        rcode: cython.int,
+        flags: cython.int,
+        age: cython.uint,
+    ) -> cython.int:
+        """`_give_body` for the first `length` bytes of `source`."""
         room: cython.Py_ssize_t = self._room_for_body()
         truncated: cython.bint = False
         if length > room:
@@ -1572,6 +1880,8 @@ class Responder:
             truncated = self.fit_truncated
         _copy(self.o, self.out + 12 + self.question_length, source, 0, length)
         self._close(length, rcode, flags & AUTHORITATIVE != 0, truncated, answers, authorities, additionals)
+        if flags & RECURSION:
+            self._make_recursive(flags, answers + authorities + additionals, age)
         return _HIT
 
     @cython.cfunc
@@ -1633,6 +1943,8 @@ class Responder:
             n += 4 + len(self.server_id)
         if self.asked_keepalive and self.stream:
             n += 6
+        if self.subnet:
+            n += 4 + self.subnet_length
         if self.ede >= 0:
             n += 6
         return n
@@ -1713,6 +2025,13 @@ class Responder:
             self.o[at + 4] = (self.keepalive >> 8) & 255
             self.o[at + 5] = self.keepalive & 255
             at += 6
+        if self.subnet:
+            # RFC 7871 section 7.2.1: the option as it came, and how much of the address the answer depends on
+            n = self.subnet_length
+            self._option(at, SUBNET, n)
+            _copy(self.o, at + 4, self.q, self.subnet, n)
+            self.o[at + 7] = self.scope if self.q[self.subnet + 2] else 0
+            at += 4 + n
         if self.ede >= 0:
             self._option(at, 15, 2)
             self.o[at + 4] = (self.ede >> 8) & 255
@@ -1991,6 +2310,17 @@ class Responder:
             if self.m[at + i] != self.name[start + i]:
                 return False
         return True
+
+
+def _flags_of(reply: object) -> int:
+    """The flags of a reply of the slow path."""
+    return (
+        (AUTHORITATIVE if reply.authoritative else 0)
+        | (GLUE_REQUIRED if reply.glue_required else 0)
+        | (RECURSION if reply.recursion_available or reply.forwarded else 0)
+        | (FORWARDED if reply.forwarded else 0)
+        | (AUTHENTIC if reply.authentic else 0)
+    )
 
 
 @cython.cfunc

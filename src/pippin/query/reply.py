@@ -30,3 +30,5 @@ class Reply:
     """AD (RFC 6840 section 5.7). Set only where the client asked for it."""
     forwarded: bool = False
     """It came from another server: its TTLs age while it is remembered, and no change of our zones makes it stale."""
+    scope: int = 0
+    """Bits of the client subnet that the answer depends on (RFC 7871 section 7.2.1)."""

@@ -235,25 +235,11 @@ class Worker:
         """The whole message; b"" if the engine says that the query gets none."""
         if reply.rcode == FORMERR.rcode:
             return self._responder.error(query, client, now, stream, reply.rcode)
-        return self._responder.finish(query, client, now, stream, *_fields(reply))
+        return self._responder.finish(query, client, now, stream, reply)
 
     def _remember(self, query: Query, reply: Reply, now: int) -> None:
         if reply.ttl and query.generation == self._responder.generation():
-            self._responder.remember(query.wire, now, reply.ttl, *_fields(reply))
-
-
-def _fields(reply: Reply) -> tuple[bytes, int, int, int, int, bool, bool, int]:
-    """A reply as the engine takes it, which knows none of our types."""
-    return (
-        reply.body,
-        reply.answers,
-        reply.authorities,
-        reply.additionals,
-        reply.rcode,
-        reply.authoritative,
-        reply.glue_required,
-        reply.ede,
-    )
+            self._responder.remember(query.wire, now, reply)
 
 
 class Process:
