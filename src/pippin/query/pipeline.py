@@ -1,7 +1,7 @@
 """The slow path: a bounded queue, parallel handlers, the first answer wins.
 
 In: queries the engine could not answer by copying. Out: for each one exactly one call of the function that came
-with it, with a `Reply`, a `Stream`, or None (send nothing). A full queue drops the query, and counts it.
+with it, with a `Reply`, a `Stream`, or a `Silence`. A full queue drops the query, and counts it.
 
 Exceptions stop here (the other door is the engine's own parsing): `Malformed` becomes FORMERR, anything else
 SERVFAIL. Each place that raises is logged once, not once a query: a flood of bad questions must not become a
@@ -33,8 +33,13 @@ class Stream:
     messages: AsyncIterator[bytes]
 
 
-Outcome: TypeAlias = "Reply | Stream | None"
-Handler: TypeAlias = Callable[[Query], Awaitable[Outcome]]
+class Silence:
+    """No reply at all."""
+
+
+Outcome: TypeAlias = Reply | Stream | Silence
+Handler: TypeAlias = Callable[[Query], Awaitable[Outcome | None]]
+"""None: another handler may know."""
 Deliver: TypeAlias = Callable[[Query, Outcome], None]
 
 FORMERR = Reply(b"", 0, 0, 0, rcode=dns.rcode.FORMERR, authoritative=False)

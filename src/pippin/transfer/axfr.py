@@ -53,7 +53,7 @@ class TransferOut:
         self._allow = tuple(ipaddress.ip_network(network) for network in allow)
         self._turns = asyncio.Semaphore(TRANSFERS_AT_ONCE)
 
-    async def handle(self, query: Query) -> Outcome:
+    async def handle(self, query: Query) -> Outcome | None:
         if query.type not in (dns.rdatatype.AXFR, dns.rdatatype.IXFR):
             return None
         if query.rdclass != dns.rdataclass.IN or not self._may(query.client[0]):
