@@ -1,0 +1,106 @@
+"""One question over UDP: a socket of its own on a random port, connected, so that the kernel drops what others send.
+
+Whatever else arrives there and is not the reply is counted and waited past (RFC 5452 section 4.5): giving up would
+hand the decision to whoever forges. Many forgeries on one question are an attack; then the question goes over TCP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import secrets
+import socket
+from collections import Counter
+
+from pippin.forward.wire import Mismatch, mismatch
+
+FORGERIES = 32
+"""Wrong replies to one question after which UDP is not believed any more."""
+
+RECEIVE_SIZE = 4096
+"""We ask for 1232 octets at most; some servers send what they like."""
+
+PORT_FIRST, PORT_COUNT = 1024, 64512
+PORT_ATTEMPTS = 16
+"""Tries to find a free port by chance before the kernel chooses one (it does so at random too, among 28,000)."""
+
+
+class Suspicious(Exception):
+    """Replies came that were none, and no right one was among them; `case_only`: their letters' case was all of it."""
+
+    def __init__(self, case_only: bool) -> None:
+        super().__init__("wrong replies")
+        self.case_only = case_only
+
+
+class Exchange:
+    """A question under way. `close` it in the end; `wrong` counts what was thrown away."""
+
+    def __init__(
+        self, place: tuple[str, int], query: bytes, name_length: int, wrong: Counter[Mismatch]
+    ) -> None:
+        """Sends the question. OSError if there is no way to that place."""
+        self._loop = asyncio.get_running_loop()
+        self._query = query
+        self._name_length = name_length
+        self._wrong = wrong
+        self._case_only = True
+        self.forgeries = 0
+        self.reply: asyncio.Future[bytes] = self._loop.create_future()
+        """OSError when nobody is there, `Suspicious` after FORGERIES."""
+        self._socket = _connected(place)
+        try:
+            self._socket.send(query)
+            self._loop.add_reader(self._socket.fileno(), self._on_readable)
+        except OSError:
+            self._socket.close()
+            raise
+
+    @property
+    def only_case_was_wrong(self) -> bool:
+        """Replies came, and their only fault was the case of letters: the server may not keep it."""
+        return self.forgeries > 0 and self._case_only
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._socket.fileno())
+        self._socket.close()
+        if not self.reply.cancel() and not self.reply.cancelled():
+            self.reply.exception()  # seen, whether or not somebody still wanted it
+
+    def _on_readable(self) -> None:
+        while not self.reply.done():
+            try:
+                packet = self._socket.recv(RECEIVE_SIZE)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self.reply.set_exception(error)
+                return
+            wrong = mismatch(self._query, self._name_length, packet)
+            if wrong is None:
+                self.reply.set_result(packet)
+                return
+            self._wrong[wrong] += 1
+            self.forgeries += 1
+            self._case_only = self._case_only and wrong is Mismatch.CASE
+            if self.forgeries >= FORGERIES:
+                self.reply.set_exception(Suspicious(self._case_only))
+
+
+def _connected(place: tuple[str, int]) -> socket.socket:
+    """A non-blocking UDP socket on a random port (RFC 5452 section 9.2), connected to `place`."""
+    family = socket.AF_INET6 if ":" in place[0] else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    try:
+        for _ in range(PORT_ATTEMPTS):
+            try:
+                sock.bind(("", PORT_FIRST + secrets.randbelow(PORT_COUNT)))
+                break
+            except OSError as error:
+                if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                    raise
+        sock.connect(place)
+    except OSError:
+        sock.close()
+        raise
+    return sock

@@ -1,0 +1,300 @@
+"""Question -> entry: from the cache, from a look-up that is under way already, or from upstreams.
+
+Equal questions are merged into one. What nobody could answer is remembered for a while too (RFC 9520). While
+upstreams are silent, what is past its time is better than nothing (RFC 8767): it is given after STALE_AFTER seconds
+of waiting, and at once while a failure is fresh. A name that is asked for near the end of its time is asked anew
+before it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+import dns.name
+import dns.rcode
+
+from pippin.forward.accept import Accepted, accept
+from pippin.forward.cache import CacheStatistics, Entry, Key, MessageCache, ttl_places
+from pippin.forward.group import Group, NothingWorks
+from pippin.forward.local import LOCAL_ZONES
+from pippin.forward.settings import ForwardSettings, parse_upstream
+from pippin.forward.upstream import Question, Upstream, UpstreamStatistics
+from pippin.query.compose import compose
+from pippin.query.reply import Reply
+
+STALE_AFTER = 1.8
+"""Seconds a client waits for fresh data before it gets stale data (RFC 8767 section 5)."""
+
+STALE_TTL = 30
+STALE_RETRY = 30.0
+"""Seconds before upstreams are tried again for a name they failed for (RFC 8767 section 5, failure recheck)."""
+
+STALE_KEEP = 5
+"""Seconds the engine may repeat a stale answer without asking here: fresh data must not wait for long."""
+
+STALE_ANSWER, STALE_NXDOMAIN = 3, 19
+"""Extended DNS errors (RFC 8914 sections 4.4 and 4.20)."""
+
+FAILURE_MOST = 300
+"""RFC 9520 section 3.2: a failure is not to be remembered for longer than 5 minutes."""
+
+PREFETCH_FROM = 10
+"""TTLs below this many seconds are not worth asking ahead for."""
+
+PREFETCH_PART = 10
+"""The last tenth of an answer's time is when it is asked for anew."""
+
+REFRESHES = 64
+"""Look-ups under way that no client waits for."""
+
+OVERFLOW = Entry(b"", 0, 0, dns.rcode.SERVFAIL, -1, False, 0.0, 0, failed=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardStatistics:
+    """Since the start; `in_flight` and the cache's sizes are as of now."""
+
+    questions: int
+    hits: int
+    merged: int
+    asked: int
+    failed: int
+    failures_repeated: int
+    stale: int
+    prefetched: int
+    overflowed: int
+    in_flight: int
+    cache: CacheStatistics
+    upstreams: tuple[UpstreamStatistics, ...]
+
+
+class Forwarder:
+    """Belongs to the event loop that runs when it is made. `clock` is Unix time."""
+
+    def __init__(self, settings: ForwardSettings, *, clock: Callable[[], float] = time.time) -> None:
+        """OSError if `tls_ca` cannot be read; everything else of the settings must have been checked."""
+        self._settings = settings
+        self._clock = clock
+        self._cache = MessageCache(settings.cache_size, settings.cache_bytes)
+        self._tls: ssl.SSLContext | None = None
+        self._upstreams: dict[str, Upstream] = {}
+        self._routes: dict[bytes, Group | None] = {_wire(zone): None for zone in LOCAL_ZONES}
+        if settings.upstreams:
+            self._routes[b"\0"] = self._group(settings.upstreams)
+        for suffix, upstreams in settings.suffix.items():
+            key = _wire(dns.name.from_text(suffix.removesuffix(".") + "."))
+            self._routes[key] = self._group(upstreams) if upstreams else None
+        self._flights: dict[Key, asyncio.Task[Entry]] = {}
+        self._refreshes = 0
+        self._questions = self._hits = self._merged = self._asked = self._failed = 0
+        self._failures_repeated = self._stale = self._prefetched = self._overflowed = 0
+
+    def route(self, name: bytes) -> tuple[bytes, Group | None] | None:
+        """The longest suffix that the name (lower-case wire format) is at or below, and whom to ask there: None for
+        nobody, it stays here. None altogether if nothing is configured for such names."""
+        at = 0
+        while True:
+            suffix = name[at:]
+            if suffix in self._routes:
+                return suffix, self._routes[suffix]
+            if not name[at]:
+                return None
+            at += 1 + name[at]
+
+    def remembered(self, key: Key) -> Entry | None:
+        """What the cache has that is still fresh, failures not included."""
+        entry = self._cache.get(key)
+        return None if entry is None or entry.failed or entry.left(self._clock()) <= 0 else entry
+
+    async def look_up(self, key: Key) -> tuple[Entry, bool]:
+        """The entry for a key whose `route` has upstreams, and whether it is stale. Never raises for their failures."""
+        self._questions += 1
+        now = self._clock()
+        entry = self._cache.get(key)
+        if entry is not None and entry.left(now) > 0:
+            self._hits += 1
+            self._failures_repeated += entry.failed
+            self._prefetch(key, entry, now)
+            return entry, False
+        stale = entry if entry is not None and self._may_be_stale(entry, now) else None
+        if stale is not None and now < stale.retry_at:
+            self._stale += 1
+            return stale, True
+        flight = self._flight(key)
+        if flight is None:
+            self._overflowed += 1
+            return (OVERFLOW, False) if stale is None else (stale, True)
+        await asyncio.wait([flight], timeout=None if stale is None else STALE_AFTER)
+        if not flight.done():
+            assert stale is not None
+            stale.retry_at = self._clock() + max(0.0, self._settings.patience - STALE_AFTER)
+            self._stale += 1
+            return stale, True
+        fresh = flight.result()
+        if fresh.failed and stale is not None:
+            self._stale += 1
+            return stale, True
+        return fresh, False
+
+    def reply(self, entry: Entry, is_stale: bool) -> Reply:
+        """The reply that an entry makes now, and how long the engine may give it without asking here."""
+        now = self._clock()
+        if is_stale:
+            ede = STALE_NXDOMAIN if entry.rcode == dns.rcode.NXDOMAIN else STALE_ANSWER
+            return replace(entry.reply(now, stale_ttl=STALE_TTL), ede=ede, ttl=STALE_KEEP)
+        left = entry.left(now)
+        keep = left
+        if self._is_prefetched(entry):
+            # The engine has to ask here in the last tenth, or nobody would notice that the name is asked for.
+            keep = max(min(left, 1.0), left - entry.ttl / PREFETCH_PART)
+        return replace(entry.reply(now), ttl=max(0, int(keep)))
+
+    def close(self) -> None:
+        for flight in self._flights.values():
+            flight.cancel()
+        for group in self._routes.values():
+            if group is not None:
+                group.close()
+
+    def statistics(self) -> ForwardStatistics:
+        return ForwardStatistics(
+            self._questions,
+            self._hits,
+            self._merged,
+            self._asked,
+            self._failed,
+            self._failures_repeated,
+            self._stale,
+            self._prefetched,
+            self._overflowed,
+            len(self._flights),
+            self._cache.statistics(),
+            tuple(upstream.statistics() for upstream in self._upstreams.values()),
+        )
+
+    def _group(self, texts: tuple[str, ...]) -> Group:
+        """An upstream that is named in several groups is one: what is learnt about it counts in all."""
+        settings = self._settings
+        found = []
+        for text in texts:
+            address = parse_upstream(text)
+            if address.protocol == "tls" and self._tls is None:
+                self._tls = ssl.create_default_context(cafile=settings.tls_ca)
+                self._tls.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 9325 section 3.1
+            upstream = self._upstreams.get(str(address))
+            if upstream is None:
+                upstream = Upstream(address, self._tls, random_case=settings.random_case)
+                self._upstreams[str(address)] = upstream
+            found.append(upstream)
+        return Group(tuple(found), settings.mode)
+
+    def _flight(self, key: Key) -> asyncio.Task[Entry] | None:
+        """The look-up for a key, begun now or earlier; None if too many are under way."""
+        flight = self._flights.get(key)
+        if flight is not None:
+            self._merged += 1
+            return flight
+        if len(self._flights) >= self._settings.in_flight + REFRESHES:
+            return None
+        flight = asyncio.get_running_loop().create_task(self._fetch(key))
+        self._flights[key] = flight
+        flight.add_done_callback(lambda _: self._flights.pop(key, None))
+        return flight
+
+    def _prefetch(self, key: Key, entry: Entry, now: float) -> None:
+        if (
+            self._is_prefetched(entry)
+            and entry.left(now) * PREFETCH_PART <= entry.ttl
+            and now >= entry.retry_at
+            and key not in self._flights
+            and self._refreshes < REFRESHES
+            and (flight := self._flight(key)) is not None
+        ):
+            self._prefetched += 1
+            self._refreshes += 1
+            flight.add_done_callback(self._refreshed)
+
+    def _refreshed(self, _: asyncio.Task[Entry]) -> None:
+        self._refreshes -= 1
+
+    def _is_prefetched(self, entry: Entry) -> bool:
+        return self._settings.prefetch and entry.ttl >= PREFETCH_FROM and not entry.failed
+
+    def _may_be_stale(self, entry: Entry, now: float) -> bool:
+        return not entry.failed and entry.left(now) > -self._settings.serve_stale
+
+    async def _fetch(self, key: Key) -> Entry:
+        found = self.route(key.name)
+        assert found is not None
+        suffix, group = found
+        assert group is not None
+        name = dns.name.from_wire(key.name, 0)[0]
+        read = partial(
+            accept,
+            name=name,
+            qtype=key.type,
+            dnssec_ok=key.dnssec_ok,
+            is_elsewhere=partial(self._is_elsewhere, suffix),
+            max_ttl=self._settings.max_ttl,
+            max_negative_ttl=self._settings.max_negative_ttl,
+        )
+        question = Question(key.name, key.type, key.dnssec_ok, key.checking_disabled)
+        self._asked += 1
+        try:
+            accepted, upstream = await group.ask(question, read, self._settings.patience)
+        except NothingWorks as error:
+            return self._remember_failure(key, error.ede)
+        trusted = self._settings.trust_ad or upstream.is_trusted
+        entry = self._entry(key, accepted, trusted)
+        if entry.ttl:
+            self._cache.put(key, entry)
+        else:
+            self._cache.discard(key)
+        return entry
+
+    def _is_elsewhere(self, suffix: bytes, name: dns.name.Name) -> bool:
+        """Somebody else than the upstreams of `suffix` is to be asked for this name."""
+        found = self.route(_wire(name))
+        return found is not None and found[0] != suffix and found[1] is not self._routes[suffix]
+
+    def _entry(self, key: Key, accepted: Accepted, trusted: bool) -> Entry:
+        reply = compose(key.name, key.type, accepted.answer)
+        return Entry(
+            reply.body,
+            reply.answers,
+            reply.authorities,
+            reply.rcode,
+            reply.ede,
+            accepted.authentic and trusted,
+            self._clock(),
+            accepted.ttl,
+            accepted.aliases,
+            accepted.follow,
+            places=ttl_places(reply.body, reply.answers + reply.authorities),
+        )
+
+    def _remember_failure(self, key: Key, ede: int) -> Entry:
+        """RFC 9520: for a while nobody is asked again. An answer that may still be used stays."""
+        self._failed += 1
+        now = self._clock()
+        known = self._cache.get(key)
+        ttl = self._settings.failure_ttl
+        if known is not None and known.failed and known.left(now) > -2 * known.ttl:
+            ttl = min(FAILURE_MOST, 2 * known.ttl)
+        failure = Entry(b"", 0, 0, dns.rcode.SERVFAIL, ede, False, now, ttl, failed=True)
+        if known is not None and (known.left(now) > 0 or self._may_be_stale(known, now)):
+            known.retry_at = now + STALE_RETRY
+        else:
+            self._cache.put(key, failure)
+        return failure
+
+
+def _wire(name: dns.name.Name) -> bytes:
+    wire = name.canonicalize().to_wire()
+    assert wire is not None
+    return wire

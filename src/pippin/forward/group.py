@@ -1,0 +1,163 @@
+"""The upstreams for a suffix: whom to ask first, whom next, and the first good answer wins.
+
+A question goes to one upstream. When that is silent for longer than it usually takes, the next one is asked as
+well, and both are listened to; when it fails, the next one is asked at once. One that rests comes last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+import structlog
+
+from pippin.forward.accept import Accepted, Useless
+from pippin.forward.settings import Mode
+from pippin.forward.upstream import Question, Upstream
+
+log = structlog.get_logger(__name__)
+
+ASKED_EACH = 2
+"""Times that one upstream is asked the same question; RFC 9520 section 3.1 allows three."""
+
+NO_REACHABLE_AUTHORITY = 22
+"""Extended DNS error (RFC 8914 section 4.23): nobody answered."""
+
+Read = Callable[[bytes], Accepted]
+"""From a reply to what is believed of it; raises `Useless`."""
+
+
+class NothingWorks(Exception):
+    """No upstream had an answer. `ede` says why, as far as it is known."""
+
+    def __init__(self, ede: int) -> None:
+        super().__init__("no upstream had an answer")
+        self.ede = ede
+
+
+class Group:
+    """Upstreams that are good for the same names."""
+
+    def __init__(self, upstreams: tuple[Upstream, ...], mode: Mode) -> None:
+        self._upstreams = upstreams
+        self._mode = mode
+        self._turn = 0
+        self._probes: set[asyncio.Task[None]] = set()
+        self._told: set[Upstream] = set()
+
+    @property
+    def upstreams(self) -> tuple[Upstream, ...]:
+        return self._upstreams
+
+    async def ask(self, question: Question, read: Read, patience: float) -> tuple[Accepted, Upstream]:
+        """What the first upstream with a good answer says. Raises `NothingWorks` after `patience` seconds at most."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + patience
+        self._probe(question, patience)
+        running: dict[asyncio.Task[Accepted], Upstream] = {}
+        late: set[asyncio.Task[Accepted]] = set()
+        plan = self._plan()
+        ede = NO_REACHABLE_AUTHORITY
+        try:
+            while (left := deadline - loop.time()) > 0:
+                upstream, wait = next(plan, (None, left))
+                if upstream is not None:
+                    running[loop.create_task(self._ask_one(upstream, question, read))] = upstream
+                elif not running:
+                    break
+                done, silent = await asyncio.wait(
+                    running, timeout=min(wait, left), return_when=asyncio.FIRST_COMPLETED
+                )
+                for task in done:
+                    upstream = running.pop(task)
+                    error = task.exception()
+                    if error is None:
+                        return task.result(), upstream
+                    ede = self._explain(error, ede)
+                if not done:
+                    for task in silent - late:
+                        self._missed(running[task])
+                    late |= silent
+        finally:
+            for task in running:
+                task.cancel()
+        raise NothingWorks(ede)
+
+    def close(self) -> None:
+        for task in self._probes:
+            task.cancel()
+        for upstream in self._upstreams:
+            upstream.close()
+
+    def _plan(self) -> Iterator[tuple[Upstream, float]]:
+        """Whom to ask, in order, each with the seconds to wait before the next; waiting gets longer each round."""
+        order = self._order()
+        for turn in range(ASKED_EACH):
+            for upstream in order:
+                yield upstream, upstream.wait * (1 << turn)
+
+    def _order(self) -> list[Upstream]:
+        upstreams = list(self._upstreams)
+        if self._mode == "rotate":
+            self._turn = (self._turn + 1) % len(upstreams)
+            upstreams = upstreams[self._turn :] + upstreams[: self._turn]
+        elif self._mode == "fastest":
+            upstreams.sort(key=lambda upstream: upstream.smoothed)
+        upstreams.sort(
+            key=lambda upstream: not upstream.is_healthy
+        )  # stable: the order above stays otherwise
+        for other in upstreams[1:]:
+            other.passed_over()
+        return upstreams
+
+    async def _ask_one(self, upstream: Upstream, question: Question, read: Read) -> Accepted:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        try:
+            reply = await upstream.ask(question)
+        except OSError as error:
+            self._missed(upstream, error)
+            raise
+        upstream.succeeded(loop.time() - started)
+        if upstream in self._told:
+            self._told.discard(upstream)
+            log.info("an upstream answers again", upstream=str(upstream.address))
+        return read(reply)
+
+    def _missed(self, upstream: Upstream, error: OSError | None = None) -> None:
+        upstream.missed(asyncio.get_running_loop().time(), unreachable=error is not None)
+        if not upstream.is_healthy and upstream not in self._told:
+            self._told.add(upstream)
+            why = "silent" if error is None else f"{type(error).__name__}: {error}"
+            log.warning(
+                "an upstream fails and is asked last for a while", upstream=str(upstream.address), why=why
+            )
+
+    def _explain(self, error: BaseException, ede: int) -> int:
+        """The extended error to report, after one more failure: what an upstream said is better than our own."""
+        if isinstance(error, Useless):
+            return error.ede if error.ede >= 0 else -1 if ede == NO_REACHABLE_AUTHORITY else ede
+        if isinstance(error, OSError):
+            return ede
+        raise error
+
+    def _probe(self, question: Question, patience: float) -> None:
+        """Ask those whose rest is over the same question, beside the way of the answer."""
+        loop = asyncio.get_running_loop()
+        for upstream in self._upstreams:
+            if upstream.is_due(loop.time()):
+                task = loop.create_task(self._probe_one(upstream, question, patience))
+                self._probes.add(task)
+                task.add_done_callback(self._probes.discard)
+
+    async def _probe_one(self, upstream: Upstream, question: Question, patience: float) -> None:
+        try:
+            async with asyncio.timeout(patience):
+                await self._ask_one(upstream, question, _believe_nothing)
+        except (OSError, Useless):
+            if not upstream.is_healthy:
+                upstream.missed(asyncio.get_running_loop().time())
+
+
+def _believe_nothing(reply: bytes) -> Accepted:
+    raise Useless("a probe")
