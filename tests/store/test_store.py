@@ -248,3 +248,31 @@ def test_a_folder_that_cannot_be_a_store_is_named_with_the_reason(tmp_path):
     (tmp_path / "full" / "zones").mkdir(parents=True)
     with pytest.raises(StoreError, match=r"full cannot be a zone store: .*zones: Is a directory; name a folder"):
         Store.open(tmp_path / "full", 1)
+
+
+def test_a_page_that_nobody_reads_from_holds_no_room(store, tmp_path):
+    gone = Reader(tmp_path, 0)
+    gone.follow(Placed())
+    store.vacate(1)
+    publish(store, "a.example.", 1)
+    publish(store, "a.example.", 2)
+    assert store.statistics()["waiting"], "the reader that is there may look at the first image"
+    gone.counters()[0] = 17
+    store.vacate(0)
+    publish(store, "b.example.")
+    assert not store.statistics()["waiting"]
+    assert store.counters(0)["queries"] == 17, "what was counted stays"
+
+
+def test_a_page_that_is_taken_again_holds_what_its_reader_may_see(store, tmp_path):
+    store.vacate(0)
+    store.vacate(1)
+    publish(store, "a.example.", 1)
+    store.occupy(1)
+    publish(store, "a.example.", 2)
+    assert store.statistics()["waiting"]
+    reader, placed = Reader(tmp_path, 1), Placed()
+    reader.follow(placed)
+    assert placed.serials() == {A: 2}
+    publish(store, "b.example.")
+    assert not store.statistics()["waiting"]

@@ -4,6 +4,9 @@ Starting an interpreter takes longer than publishing small zones, so workers sta
 wait for `answer`. One that dies is replaced, at once the first time, then with growing pauses; the others never
 notice. Its sockets stay open meanwhile, so nothing sent to it is lost unless the pause gets long; then they are
 closed, and the kernel gives its clients to the others.
+
+New code comes into a worker by a new process on the same sockets. Both answer for a moment; then the old one is told to
+drain. What has arrived is in the sockets' queues, from which either takes it, so nothing is lost on the way.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 import msgspec
 import structlog
@@ -36,6 +40,9 @@ PAUSE_WITH_SOCKETS = 1.0
 GIVE_UP_AFTER = 5
 """Deaths of a worker that has never answered, after which serving is given up: it will not do better next time."""
 
+ANSWER_PATIENCE = 30.0
+"""Seconds for a process that is to take over until it answers: importing may be slow where much is going on."""
+
 KILL_AFTER = 2.0
 """Seconds beyond the drain timeout before a worker that does not end is killed."""
 
@@ -44,15 +51,97 @@ class WorkerFailure(Exception):
     """Workers cannot be started at all; why, they have said themselves."""
 
 
-class WorkerSlot:
-    """One worker's place: its sockets, its process, and what is known about it."""
+class _Life:
+    """One worker process, from its start to its end."""
 
-    def __init__(self, addresses: list[Address], options: WorkerOptions) -> None:
+    def __init__(self, options: WorkerOptions, sockets: list[tuple[Address, socket.socket, socket.socket]]) -> None:
+        fds = []
+        for address, udp, tcp in sockets:
+            fds.append(Socket(udp.fileno(), "udp", address.is_wildcard))
+            fds.append(Socket(tcp.fileno(), "tcp", address.is_wildcard))
+        self.options = msgspec.structs.replace(options, sockets=tuple(fds))
+        self.answering = asyncio.Event()
+        self._channel, theirs = socket.socketpair()
+        try:
+            self.process = _spawn(theirs, [sock for _, udp, tcp in sockets for sock in (udp, tcp)])
+        except OSError:
+            self._channel.close()
+            raise
+        finally:
+            theirs.close()
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def run(self, may_answer: asyncio.Event, answers: Callable[[], None]) -> int:
+        """Lead it until it ends; how it ended, as `subprocess` says it. `answers` is called when it begins to."""
+        reader, self._writer = await asyncio.open_connection(sock=self._channel)
+        try:
+            self._writer.write(msgspec.json.encode(self.options) + b"\n")
+            starter = asyncio.create_task(self._start_when(may_answer))
+            try:
+                await self._listen(reader, answers)
+            finally:
+                starter.cancel()
+            # The worker's end of the socket is closed: it is dead, or about to be.
+            return await asyncio.to_thread(self._reap)
+        finally:
+            self.answering.clear()
+            self._writer.close()
+
+    def tell(self, command: str) -> bool:
+        """Send a command; False if there is nobody to take it."""
+        if self._writer is None or self._writer.is_closing():
+            return False
+        self._writer.write(msgspec.json.encode({"do": command}) + b"\n")
+        return True
+
+    def kill(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+
+    def _reap(self) -> int:
+        try:
+            return self.process.wait(self.options.drain_timeout + KILL_AFTER)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+
+    async def _start_when(self, may_answer: asyncio.Event) -> None:
+        await may_answer.wait()
+        self.tell("start")
+
+    async def _listen(self, reader: asyncio.StreamReader, answers: Callable[[], None]) -> None:
+        try:
+            while line := await reader.readline():
+                if msgspec.json.decode(line)["event"] == "answering":
+                    self.answering.set()
+                    answers()
+        except ConnectionError:
+            return  # killed in the middle of a word
+
+
+class WorkerSlot:
+    """One worker's place: its sockets, its process, and what is known about it.
+
+    `pages` are the two pages of the store's counters that its processes count in by turns; `occupied` and `vacated` are
+    called with a page when one begins to and when it has ended.
+    """
+
+    def __init__(
+        self,
+        addresses: list[Address],
+        options: WorkerOptions,
+        pages: tuple[int, int] | None = None,
+        occupied: Callable[[int], None] = lambda page: None,
+        vacated: Callable[[int], None] = lambda page: None,
+    ) -> None:
         self._addresses = addresses
         self._options = options
+        self.pages = pages or (options.index, options.index)
+        self._occupied, self._vacated = occupied, vacated
         self._sockets: list[tuple[Address, socket.socket, socket.socket]] = []
-        self._process: subprocess.Popen[bytes] | None = None
-        self._writer: asyncio.StreamWriter | None = None
+        self._life: _Life | None = None
+        self._next: _Life | None = None
+        self._ends: dict[_Life, asyncio.Task[int]] = {}
         self._stopping = False
         self._has_answered = False
         self.restarts = 0
@@ -62,7 +151,7 @@ class WorkerSlot:
 
     @property
     def pid(self) -> int | None:
-        return None if self._process is None else self._process.pid
+        return None if self._life is None else self._life.process.pid
 
     def bind(self) -> list[Address]:
         """Open the sockets; the addresses with the ports they got."""
@@ -82,14 +171,17 @@ class WorkerSlot:
         deaths = 0
         while not self._stopping:
             started = time.monotonic()
+            life = None
             try:
-                self.bind()
-                how = _how(await self._live(may_answer))
-            except (
-                OSError,
-                ListenError,
-            ) as error:  # out of descriptors or memory, or its port was taken meanwhile
-                how = str(error)
+                life = self._life = self._life or self._begin(self._options, may_answer)
+                how = _how(await self._ends[life])
+            except (OSError, ListenError) as error:
+                how = str(error)  # out of descriptors or memory, or its port was taken meanwhile
+            if life is not self._life:  # another process has taken over, and this one was told to end
+                deaths = 0
+                continue
+            self._life = None
+            self.answering.clear()
             if self._stopping:
                 break
             deaths = 1 if time.monotonic() - started > HEALTHY_AFTER else deaths + 1
@@ -103,71 +195,84 @@ class WorkerSlot:
             if pause > PAUSE_WITH_SOCKETS:
                 self.close_sockets()
             await asyncio.sleep(pause)
+        await asyncio.gather(*self._ends.values(), return_exceptions=True)
         self.gone.set()
 
-    def tell(self, command: str) -> None:
-        if self._writer is not None and not self._writer.is_closing():
-            self._writer.write(msgspec.json.encode({"do": command}) + b"\n")
+    async def prepare(self, options: WorkerOptions, may_answer: asyncio.Event) -> None:
+        """Start another process on the same sockets and wait until it answers beside the one that does so far.
+
+        WorkerFailure if it does not come to that. Afterwards `take_over` or `abandon`, failed or not.
+        """
+        if len(self._ends) > 1:  # the last one to be replaced is still answering what it had received
+            await asyncio.wait(self._ends.values(), return_when=asyncio.FIRST_COMPLETED)
+        try:
+            life = self._next = self._begin(options, may_answer)
+        except (OSError, ListenError) as error:
+            raise WorkerFailure(f"worker {options.index} cannot be started: {error}") from error
+        end = self._ends[life]
+        answers = asyncio.create_task(life.answering.wait())
+        await asyncio.wait((end, answers), timeout=ANSWER_PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+        answers.cancel()
+        if not life.answering.is_set():
+            how = _how(await end) if end.done() else f"not a word for {ANSWER_PATIENCE:.0f} s"
+            raise WorkerFailure(f"a new worker {options.index} does not answer: {how}")
+
+    def take_over(self) -> None:
+        """The process prepared is the worker from now on; the old one answers what it has received, and ends."""
+        assert self._next is not None
+        old, self._life, self._next = self._life, self._next, None
+        self._options = msgspec.structs.replace(self._life.options, index=self._options.index, sockets=())
+        if old is not None:
+            self._let_go(old)
+        self.answering.set()
+
+    def abandon(self) -> None:
+        """Everything stays as it is; a process that was prepared ends."""
+        if self._next is not None:
+            self._let_go(self._next)
+            self._next = None
 
     def stop(self, command: str) -> None:
         """End the worker by `drain` or `stop` and don't start another."""
         self._stopping = True
-        self.tell(command)
-        if self._process is None or self._process.poll() is not None:
+        for life in self._ends:
+            life.tell(command)
+        if not self._ends:
             self.gone.set()  # between two lives
 
     def end(self) -> None:
         """Kill what still runs and close everything."""
         self._stopping = True
-        if self._process is not None and self._process.poll() is None:
-            self._process.kill()
+        for life in self._ends:
+            life.kill()
         self.close_sockets()
 
-    async def _live(self, may_answer: asyncio.Event) -> int:
-        """One worker's life; how it ended, as `subprocess` says it."""
-        ours, theirs = socket.socketpair()
-        self._process = _spawn(theirs, [sock for _, udp, tcp in self._sockets for sock in (udp, tcp)])
-        theirs.close()
-        reader, self._writer = await asyncio.open_connection(sock=ours)
+    def _begin(self, options: WorkerOptions, may_answer: asyncio.Event) -> _Life:
+        self.bind()
+        taken = {life.options.index for life in self._ends}
+        page = next(page for page in self.pages if page not in taken)
+        self._occupied(page)
+        life = _Life(msgspec.structs.replace(options, index=page), self._sockets)
+        self._ends[life] = asyncio.create_task(self._lead(life, may_answer))
+        return life
+
+    async def _lead(self, life: _Life, may_answer: asyncio.Event) -> int:
         try:
-            self._writer.write(msgspec.json.encode(self._current_options()) + b"\n")
-            starter = asyncio.create_task(self._start_when(may_answer))
-            try:
-                await self._listen(reader)
-            finally:
-                starter.cancel()
-            # The worker's end of the socket is closed: it is dead, or about to be.
-            return await asyncio.to_thread(self._reap, self._process)
+            return await life.run(may_answer, lambda: self._on_answering(life))
         finally:
-            self.answering.clear()
-            self._writer.close()
+            del self._ends[life]
+            self._vacated(life.options.index)
 
-    def _reap(self, process: subprocess.Popen[bytes]) -> int:
-        try:
-            return process.wait(self._options.drain_timeout + KILL_AFTER)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            return process.wait()
+    def _on_answering(self, life: _Life) -> None:
+        self._has_answered = True
+        if life is self._life:
+            self.answering.set()
 
-    def _current_options(self) -> WorkerOptions:
-        sockets = []
-        for address, udp, tcp in self._sockets:
-            sockets.append(Socket(udp.fileno(), "udp", address.is_wildcard))
-            sockets.append(Socket(tcp.fileno(), "tcp", address.is_wildcard))
-        return msgspec.structs.replace(self._options, sockets=tuple(sockets))
-
-    async def _start_when(self, may_answer: asyncio.Event) -> None:
-        await may_answer.wait()
-        self.tell("start")
-
-    async def _listen(self, reader: asyncio.StreamReader) -> None:
-        try:
-            while line := await reader.readline():
-                if msgspec.json.decode(line)["event"] == "answering":
-                    self._has_answered = True
-                    self.answering.set()
-        except ConnectionError:
-            return  # killed in the middle of a word
+    def _let_go(self, life: _Life) -> None:
+        if not life.tell("drain"):
+            life.kill()
+        patience = life.options.drain_timeout + KILL_AFTER
+        asyncio.get_running_loop().call_later(patience, life.kill)
 
 
 def worker_count(wanted: int) -> int:

@@ -21,6 +21,10 @@ class DeclaredPolicy(Struct, frozen=True):
     ttl: int
     place: str
     """`file:line`, for messages."""
+    owner: bytes
+    """`name` in wire format."""
+    rdtype: int
+    """`type` as its number."""
 
 
 class DeclaredTarget(Struct, frozen=True):

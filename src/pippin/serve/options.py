@@ -20,6 +20,7 @@ class WorkerOptions(Struct, frozen=True, forbid_unknown_fields=True):
     """Everything a worker needs to know; meanings and defaults of most are `control.settings`."""
 
     index: int
+    """Its page of the store's counters; no other process counts there."""
     sockets: tuple[Socket, ...]
     store: str
     cookie_secret: bytes

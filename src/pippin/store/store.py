@@ -66,6 +66,7 @@ class Store:
             self._open_zones()
             self._open_log()
             self._counters = self._open_counters(workers)
+            self._occupied = frozenset(range(workers))  # replaced whole: another thread may be publishing
         except BaseException:
             os.close(self._lock)
             raise
@@ -226,6 +227,15 @@ class Store:
         start = worker * COUNTERS_SIZE // 8
         return dict(zip(COUNTERS, self._counters[start : start + len(COUNTERS)], strict=True))
 
+    def occupy(self, worker: int) -> None:
+        """A `Reader` is about to use this page: from now on what it may see is kept. At first all are occupied."""
+        self._counters[worker * COUNTERS_SIZE // 8 + C_LOG_POSITION] = 0
+        self._occupied |= {worker}
+
+    def vacate(self, worker: int) -> None:
+        """No `Reader` uses this page any more; what it has counted stays."""
+        self._occupied -= {worker}
+
     def statistics(self) -> dict[str, int]:
         """Zones, bytes of their images, bytes waiting to be used again, length of the log."""
         return {
@@ -281,10 +291,9 @@ class Store:
             self._rewrite_log()
 
     def _read_up_to(self) -> int:
-        """The position that every worker has passed; the end if there are none."""
+        """The position that every reader has passed; the end if there are none."""
         stride = COUNTERS_SIZE // 8
-        workers = len(self._counters) // stride
-        positions = [self._counters[i * stride + C_LOG_POSITION] for i in range(workers)]
+        positions = [self._counters[worker * stride + C_LOG_POSITION] for worker in self._occupied]
         return min(positions, default=self._log.position(self._log.end))
 
     def _rewrite_log(self) -> None:

@@ -17,7 +17,7 @@ OUTPUT_LIMIT = 4096
 
 async def check(check: CommandCheck, address: str, target: str) -> str:
     """The target is well if the program ends with exit code 0; `target` is `<pool>/<address>`."""
-    words = {"{address}": address, "{target}": target, "{pool}": target.rpartition("/")[0]}
+    words = {"{address}": address, "{target}": target, "{pool}": target.partition("/")[0]}
     process = await asyncio.create_subprocess_exec(
         *(_filled_in(argument, words) for argument in check.command),
         stdin=subprocess.DEVNULL,
