@@ -22,30 +22,29 @@ are parameters. Not for use from several threads.
     F_TIME            clock                      int
     F_GENERATION                                 int
 
-    plan                                                 what is drawn from it
-    ("record", type, rdata, TTL or -1, row or -1)        the record, if row is available; -1: the policy's TTL, always
-    ("all", children)                                    everything available, in order
-    ("first", n, children)                               the first n available children
-    ("weighted", n, ((weight, child), ...))              n available children, drawn without replacement
-    ("rotate", n, children)                              n (0: all) available children, one further each time
-    ("sticky", n, v4 bits, v6 bits, weighted children)   n by weighted rendezvous hashing of the client's prefix
-    ("else", children)                                   the first child in which anything is available
-    ("open", child)                                      child; if nothing is available in it, as if everything were
-    ("outcome", kind)                                    no records but NODATA, NXDOMAIN ...
-
-What is drawn first decides: nothing follows an outcome or a CNAME (RFC 2181 section 10.1), and neither follows
-records. A record is in a body once, and all have the lowest of their TTLs (RFC 2181 sections 5 and 5.2).
+Plans are in `plan.py`. The file is long because it is one compiled unit, from the facts to the bytes of the answer: a
+call across modules would be a Python call for each fact and each record.
 """
 
 from __future__ import annotations
 
 from array import array
-from hashlib import blake2b
+from typing import Any
 
 try:
     import cython
 except ModuleNotFoundError:
     from pippin.engine import shim as cython
+
+from pippin.engine import plan as plans
+from pippin.engine.plan import ANSWER as ANSWER
+from pippin.engine.plan import DROP as DROP
+from pippin.engine.plan import NODATA as NODATA
+from pippin.engine.plan import NXDOMAIN as NXDOMAIN
+from pippin.engine.plan import PASS as PASS
+from pippin.engine.plan import REFUSED as REFUSED
+from pippin.engine.plan import SERVFAIL as SERVFAIL
+from pippin.engine.plan import BODY_SIZE, NODE_LIMIT, compile_plan, require_shallow
 
 F_CLIENT = 1
 F_RESOLVER = 2
@@ -60,15 +59,6 @@ F_HEALTH = 10
 F_LOAD = 11
 F_TIME = 12
 F_GENERATION = 13
-
-# What `draw` returns in its high half
-ANSWER = 0
-NODATA = 1
-NXDOMAIN = 2
-REFUSED = 3
-DROP = 4
-PASS = 5
-SERVFAIL = 6
 
 # `ask`, integers little-endian. An IPv4 address is in the first four octets of its sixteen.
 ASK_CLIENT = 0
@@ -91,13 +81,9 @@ ASK_SIZE = 312
 ASK_EDNS = 1
 ASK_DNSSEC_OK = 2
 
-BODY_SIZE = 65535
 HEALTH_ROW_SIZE = 16  # octet 0: available; u32 at 4: load in permille
 
 # Bounds
-NODE_LIMIT = 4096  # nodes of a plan
-DEPTH_LIMIT = 16  # of a plan
-WEIGHT_LIMIT = 0xFFFFFFFF
 PATH_LIMIT = 64  # facts that one answer depends on
 POLICY_LIMIT = 65536
 TREE_LIMIT = 64
@@ -113,28 +99,25 @@ BRANCH_COST = 250
 PLAN_COST = 700
 PLAN_NODE_COST = 260
 
-# A plan as the draw reads it: its nodes in preorder, each STRIDE integers
-_STRIDE = cython.declare(cython.Py_ssize_t, 8)
-_OP = cython.declare(cython.Py_ssize_t, 0)
-_N = cython.declare(cython.Py_ssize_t, 1)  # children to draw; an outcome's kind
-_END = cython.declare(cython.Py_ssize_t, 2)  # behind the last node below: the next sibling
-_WEIGHT = cython.declare(cython.Py_ssize_t, 3)  # among its siblings
-_ROW = cython.declare(cython.Py_ssize_t, 4)  # of the health table, + 1; 0 for none
-_START = cython.declare(cython.Py_ssize_t, 5)  # of the record's bytes
-_LENGTH = cython.declare(cython.Py_ssize_t, 6)
-_TURN = cython.declare(cython.Py_ssize_t, 5)  # of a rotation
-_BITS4 = cython.declare(cython.Py_ssize_t, 5)  # of a sticky choice
-_BITS6 = cython.declare(cython.Py_ssize_t, 6)
-_IDENTITY = cython.declare(cython.Py_ssize_t, 7)  # of a child of a sticky choice: hash of the records in it
-
-_RECORD = cython.declare(cython.int, 1)
-_CNAME = cython.declare(cython.int, 2)
-_OUTCOME = cython.declare(cython.int, 3)
-_IN_ORDER = cython.declare(cython.int, 4)  # "all", "first", "else": n children, the first ones
-_WEIGHTED = cython.declare(cython.int, 5)
-_ROTATE = cython.declare(cython.int, 6)
-_STICKY = cython.declare(cython.int, 7)
-_OPEN = cython.declare(cython.int, 8)
+# What `plan.py` writes, as C constants
+_STRIDE = cython.declare(cython.Py_ssize_t, plans.STRIDE)
+_OP = cython.declare(cython.Py_ssize_t, plans.OP)
+_N = cython.declare(cython.Py_ssize_t, plans.N)
+_END = cython.declare(cython.Py_ssize_t, plans.END)
+_WEIGHT = cython.declare(cython.Py_ssize_t, plans.WEIGHT)
+_ROW = cython.declare(cython.Py_ssize_t, plans.ROW)
+_START = cython.declare(cython.Py_ssize_t, plans.START)
+_LENGTH = cython.declare(cython.Py_ssize_t, plans.LENGTH)
+_TURN = cython.declare(cython.Py_ssize_t, plans.TURN)
+_BITS4 = cython.declare(cython.Py_ssize_t, plans.BITS4)
+_BITS6 = cython.declare(cython.Py_ssize_t, plans.BITS6)
+_IDENTITY = cython.declare(cython.Py_ssize_t, plans.IDENTITY)
+_CNAME = cython.declare(cython.int, plans.CNAME)
+_OUTCOME = cython.declare(cython.int, plans.OUTCOME)
+_IN_ORDER = cython.declare(cython.int, plans.IN_ORDER)
+_ROTATE = cython.declare(cython.int, plans.ROTATE)
+_STICKY = cython.declare(cython.int, plans.STICKY)
+_OPEN = cython.declare(cython.int, plans.OPEN)
 
 # The facts and places as C constants
 _CLIENT = cython.declare(cython.int, F_CLIENT)
@@ -169,6 +152,7 @@ _ROW_SIZE = cython.declare(cython.Py_ssize_t, HEALTH_ROW_SIZE)
 _UNKNOWN_LOAD = cython.declare(cython.ulonglong, 0xFFFFFFFF)
 
 MASK = cython.declare(cython.ulonglong, 0xFFFFFFFFFFFFFFFF)
+LONG_KEY = 1 << 128  # longer than any key of one word
 HIGHEST = cython.declare(cython.ulonglong, 0x8000000000000000)
 
 
@@ -204,21 +188,21 @@ class Plan:
     records: cython.const[cython.uchar][::1]
     uses: cython.Py_ssize_t
     cost: cython.Py_ssize_t
-    bits4: cython.int  # greatest depth of the client's address that a sticky choice in it looks at
+    bits4: cython.int
     bits6: cython.int
-    repeats: cython.bint  # a record is in it twice
-    uneven: cython.bint  # there are different TTLs
+    repeats: cython.bint
+    uneven: cython.bint
 
-    def __init__(self, source, code, records, bits4, bits6, repeats, uneven):
+    def __init__(self, source, compiled):
         self.source = source
-        self.code = array("Q", code)
-        self.records = records
+        self.code = array("Q", compiled.code)
+        self.records = compiled.records
         self.uses = 0
-        self.cost = PLAN_COST + PLAN_NODE_COST * (len(code) // 8) + len(records)
-        self.bits4 = bits4
-        self.bits6 = bits6
-        self.repeats = repeats
-        self.uneven = uneven
+        self.cost = PLAN_COST + PLAN_NODE_COST * (len(compiled.code) // _STRIDE) + len(compiled.records)
+        self.bits4 = compiled.bits4
+        self.bits6 = compiled.bits6
+        self.repeats = compiled.repeats
+        self.uneven = compiled.uneven
 
 
 @cython.final
@@ -373,6 +357,7 @@ class PolicyMemo:
     o: cython.uchar[::1]  # body
     health: cython.const[cython.uchar][::1]
     state: cython.ulonglong  # of the generator
+    secret: cython.ulonglong
     logarithm: cython.uint[::1]
     policies: list
     links: dict
@@ -403,6 +388,7 @@ class PolicyMemo:
         self.o = self.body
         self.health = health
         self.state = seed & 0xFFFFFFFFFFFFFFFF
+        self.secret = _mix(seed & 0xFFFFFFFFFFFFFFFF ^ 0x706970706D656D6F)
         self.logarithm = _logarithms()
         self.policies = []
         self.links = {}
@@ -456,7 +442,7 @@ class PolicyMemo:
             held.entries = 0
             held.bytes_held = 0
 
-    def statistics(self, policy: int) -> dict:
+    def statistics(self, policy: int) -> dict[str, Any]:
         """Counters of a policy; `distinct`: how many values of each fact are remembered (walks the whole memo).
 
         `conflicts` counts runs that read other facts than an earlier run with the same values before them: the
@@ -476,7 +462,7 @@ class PolicyMemo:
             "distinct": {fact: len(keys) for fact, keys in values.items()},
         }
 
-    def audits(self) -> list:
+    def audits(self) -> list[tuple[int, bytes, tuple[Any, ...]]]:
         """(policy, copy of `ask`, plan) of some hits since the last call, at most AUDIT_LIMIT."""
         samples = self.samples
         self.samples = []
@@ -502,7 +488,7 @@ class PolicyMemo:
         self._tree(index)
         self.trees[index] = Tree(memory, node_count, record_bits, ip_version)
 
-    def walk(self, tree: int, address: bytes, bits: int) -> tuple:
+    def walk(self, tree: int, address: bytes, bits: int) -> tuple[int, int]:
         """(leaf, depth) of an address of which `bits` are known, the others taken as 0.
 
         The leaf is the record as the tree has it (node count + 16 + offset in the data section), or 0 for none.
@@ -585,7 +571,7 @@ class PolicyMemo:
                 bits = step.a if four else step.b
                 if bits > scope:
                     scope = bits
-                key = self._prefix(_AT_CLIENT, four, bits, min(bits, known))
+                key = self._prefix(self.q, _AT_CLIENT, four, bits, min(bits, known))
             elif kind == _HEALTH:
                 key = 1 if self.health[_ROW_SIZE * step.a] == 1 else 0
             elif kind == _CAPTURED:
@@ -602,7 +588,7 @@ class PolicyMemo:
                 key = -1 if load == _UNKNOWN_LOAD else load // cython.cast(cython.ulonglong, step.b)
             elif kind == _RESOLVER:
                 bits = step.b if self.q[_AT_RESOLVER_FAMILY] == 6 else step.a
-                key = self._prefix(_AT_RESOLVER, self.q[_AT_RESOLVER_FAMILY] != 6, bits, bits)
+                key = self._prefix(self.q, _AT_RESOLVER, self.q[_AT_RESOLVER_FAMILY] != 6, bits, bits)
             elif kind == _TRANSPORT:
                 key = self.q[_AT_TRANSPORT]
             elif kind == _EDNS:
@@ -634,7 +620,7 @@ class PolicyMemo:
         `path`: the facts (as `learn` takes them) that the answer depends on, for the scope.
         """
         held: Policy = self._policy(policy)
-        _require_shallow(plan, 3 * DEPTH_LIMIT)
+        require_shallow(plan)
         found: Plan = self._known(self.unmemoized, (policy, plan))
         if found is None:
             found = self._compile(held, plan)
@@ -660,27 +646,36 @@ class PolicyMemo:
             self.samples.append((policy.index, bytes(self.asked), step.plan.source))
 
     @cython.cfunc
-    def _prefix(self, at: cython.Py_ssize_t, four: cython.bint, bits: cython.int, known: cython.int) -> object:
-        """The key of an address of which the first bits count; IPv4 is below zero, so that no two families meet."""
-        high: cython.ulonglong
+    def _prefix(
+        self,
+        source: cython.uchar[::1],
+        at: cython.Py_ssize_t,
+        four: cython.bint,
+        bits: cython.int,
+        known: cython.int,
+    ) -> object:
+        """The key of an address's first `bits`, of which those past `known` count as 0.
+
+        Anybody can choose addresses, and Python's hash of an int can be foreseen: the words go through a secret
+        one-to-one mixing, so that nobody can fill one place of a dictionary.
+        """
+        high: cython.ulonglong = _u64_big(source, at)
         low: cython.ulonglong = 0
         whole: object
         if four:
-            high = _u64_big(self.q, at) >> 32
-            if known < 32:
-                high &= ~(cython.cast(cython.ulonglong, 0xFFFFFFFF) >> known)
-            return -1 - cython.cast(cython.longlong, high)
-        high = _u64_big(self.q, at)
-        if known < 64:
-            high &= ~(MASK >> known)
-        if bits <= 64:
-            return high
-        if known > 64:
-            low = _u64_big(self.q, at + 8)
+            high = high >> 32 << 32
+        elif known > 64:
+            low = _u64_big(source, at + 8)
             if known < 128:
                 low &= ~(MASK >> (known - 64))
+        if known < 64:
+            high &= ~(MASK >> known)
+        if four or bits <= 56:
+            # the last octet is free: the families never meet
+            return _mix((high | (4 if four else 6)) ^ self.secret)
+        high = _mix(high ^ self.secret)
         whole = high
-        return (whole << 64) | low
+        return (whole << 64) | _mix(low ^ high) | LONG_KEY
 
     @cython.cfunc
     def _walk(
@@ -819,12 +814,11 @@ class PolicyMemo:
     def _weighted(
         self, plan: Plan, base: cython.Py_ssize_t, top: cython.Py_ssize_t, total: cython.ulonglong
     ) -> cython.Py_ssize_t:
-        """A place of the stack, with the probability of its weight. (SplitMix64, Steele, Lea and Flood 2014.)"""
+        """A place of the stack, with the probability of its weight."""
         i: cython.Py_ssize_t
         weight: cython.ulonglong
         pick: cython.ulonglong
-        self.state = (self.state + 0x9E3779B97F4A7C15) & MASK
-        pick = _mix(self.state) % total
+        pick = self._random() % total
         for i in range(base, top - 1):
             weight = plan.code[self.stack[i] + _WEIGHT]
             if pick < weight:
@@ -833,10 +827,17 @@ class PolicyMemo:
         return top - 1
 
     @cython.cfunc
+    @cython.inline
+    def _random(self) -> cython.ulonglong:
+        """SplitMix64 (Steele, Lea and Flood 2014)."""
+        self.state = (self.state + cython.cast(cython.ulonglong, 0x9E3779B97F4A7C15)) & MASK
+        return _mix(self.state)
+
+    @cython.cfunc
     def _score(
         self, plan: Plan, at: cython.Py_ssize_t, base: cython.Py_ssize_t, top: cython.Py_ssize_t
     ) -> cython.void:
-        """-log2 of a number from 0 to 1 that client's prefix and child make, for each child on the stack.
+        """-log2 of a number from 0 to 1 made of the client's prefix and the child, for each child on the stack.
 
         The child with the lowest score by weight is chosen with the probability of its weight, and keeps its
         clients whatever happens to the others (weighted rendezvous hashing). No secret goes in: all workers and all
@@ -957,7 +958,7 @@ class PolicyMemo:
         after it can still be -1 (bounds, a leaf that nobody taught): `draw_plan` then.
         """
         held: Policy = self._policy(policy)
-        _require_shallow(plan, 3 * DEPTH_LIMIT)
+        require_shallow(plan)
         if not -1 <= ede <= 0xFFFE:
             raise ValueError(f"an extended DNS error {ede}")
         facts = self._facts(path)
@@ -983,7 +984,7 @@ class PolicyMemo:
             if child is None:
                 child = Step()
                 step.children[key] = child
-                held.bytes_held += STEP_COST
+                held.bytes_held += _edge_cost(key)
             step = child
         if step.kind:
             held.conflicts += 1
@@ -1012,21 +1013,25 @@ class PolicyMemo:
         rows: cython.Py_ssize_t = len(self.health) // _ROW_SIZE
         facts: list = []
         for kind, a, b, value in path:
+            numbers = isinstance(kind, int) and isinstance(a, int) and isinstance(b, int)
+            if not numbers or not 0 <= a <= 0x7FFFFFFF or not 0 <= b <= 0x7FFFFFFF:
+                raise ValueError(f"no fact: {(kind, a, b, value)!r:.200}")
             good = isinstance(value, int)
             key = value
             if kind in (F_CLIENT, F_RESOLVER):
-                good = 0 <= a <= 32 and 0 <= b <= 128 and isinstance(value, bytes) and value[:1] in (b"\4", b"\6")
-                key = _prefix_key(value, a, b) if good else None
-                good = key is not None
+                good = a <= 32 and b <= 128 and isinstance(value, bytes) and value[:1] in (b"\4", b"\6")
+                bits = a if value[:1] == b"\4" else b
+                good = good and len(value) == 1 + (bits + 7) // 8
+                key = self._prefix(bytearray(value[1:].ljust(16, b"\0")), 0, value[0] == 4, bits, bits) if good else 0
             elif kind == F_TREE:
-                good = good and 0 <= a < len(self.trees) and 0 <= b < FIELD_LIMIT
+                good = good and a < len(self.trees) and b < FIELD_LIMIT
             elif kind == F_CAPTURED:
                 good = isinstance(value, bytes)
                 key = value.decode("latin-1") if good else None
             elif kind in (F_HEALTH, F_LOAD):
-                good = good and 0 <= a < rows and (kind == F_HEALTH or 0 < b <= 0x7FFFFFFF)
+                good = good and a < rows and (kind == F_HEALTH or b > 0)
             elif kind == F_TIME:
-                good = good and 0 <= a < len(self.clocks)
+                good = good and a < len(self.clocks)
             else:
                 good = good and 0 < kind <= F_GENERATION
             if not good:
@@ -1045,160 +1050,11 @@ class PolicyMemo:
 
     @cython.cfunc
     def _compile(self, policy: Policy, plan: tuple) -> Plan:
-        """A plan made ready; ValueError if it is none."""
-        builder = _Builder(policy.ttl, len(self.health) // _ROW_SIZE)
-        builder.add(plan, 1, 1)
-        code = builder.code
-        for turning in builder.turning:
-            # Workers and restarts begin anywhere, or the first child would get more.
-            self.state = (self.state + 0x9E3779B97F4A7C15) & MASK
-            code[turning] = _mix(self.state) >> 32
-        records = bytes(builder.records)
-        return Plan(
-            plan, code, records, builder.bits4, builder.bits6, builder.repeats, len(set(builder.ttls)) > 1
-        )
-
-
-class _Builder:
-    """Reads a plan and writes its code and records."""
-
-    def __init__(self, ttl, rows):
-        self.ttl = ttl
-        self.rows = rows
-        self.code = []
-        self.records = bytearray()
-        self.place = {}  # of each record by type and rdata
-        self.ttls = []
-        self.repeats = False
-        self.bits4 = 0
-        self.bits6 = 0
-        self.turning = []
-
-    def add(self, plan, weight, depth):
-        """A node and all below it; its identity is the records and outcomes in it."""
-        if not isinstance(plan, tuple) or not plan:
-            raise ValueError(f"no plan: {plan!r:.200}")
-        if depth > DEPTH_LIMIT:
-            raise ValueError(f"a plan is deeper than {DEPTH_LIMIT}")
-        if not isinstance(weight, int) or not 0 <= weight <= WEIGHT_LIMIT:
-            raise ValueError(f"a weight of {weight!r:.50}; it must be from 0 to {WEIGHT_LIMIT}")
-        at = len(self.code)
-        if at >= NODE_LIMIT * 8:
-            raise ValueError(f"a plan has more than {NODE_LIMIT} nodes")
-        self.code += (0, 0, 0, weight, 0, 0, 0, 0)
-        try:
-            identity = self._node(at, depth, *plan)
-        except TypeError as error:
-            raise ValueError(f"no plan: {plan!r:.200} ({error})") from error
-        self.code[at + 2] = len(self.code)
-        return identity
-
-    def _node(self, at, depth, name, *rest):
-        code = self.code
-        if name == "record":
-            return self._record(at, *rest)
-        if name == "outcome":
-            (kind,) = rest if len(rest) == 1 else (None,)
-            self._require(kind, NODATA, SERVFAIL, "an outcome")
-            code[at] = _OUTCOME
-            code[at + 1] = kind
-            return bytes((kind,))
-        if name == "open":
-            code[at] = _OPEN
-            return self._children(rest, depth, False)
-        if name in ("all", "else"):
-            code[at] = _IN_ORDER
-            code[at + 1] = NODE_LIMIT if name == "all" else 1
-            (children,) = rest if len(rest) == 1 else (None,)
-            return self._children(children, depth, False)
-        if name == "sticky":
-            n, bits4, bits6, children = rest if len(rest) == 4 else (None,) * 4
-            self._require(bits4, 0, 32, "bits of IPv4")
-            self._require(bits6, 0, 128, "bits of IPv6")
-            self.bits4 = max(self.bits4, bits4)
-            self.bits6 = max(self.bits6, bits6)
-            code[at + 5] = bits4
-            code[at + 6] = bits6
-        else:
-            n, children = rest if len(rest) == 2 else (None, None)
-        if name == "rotate":
-            self.turning.append(at + 5)
-        ops = {"first": _IN_ORDER, "weighted": _WEIGHTED, "rotate": _ROTATE, "sticky": _STICKY}
-        if name not in ops:
-            raise ValueError(f"no plan is called {name!r:.50}")
-        self._require(n, 0 if name == "rotate" else 1, NODE_LIMIT, "a number to draw")
-        code[at] = ops[name]
-        code[at + 1] = n or NODE_LIMIT
-        return self._children(children, depth, name in ("weighted", "sticky"))
-
-    def _children(self, children, depth, weights):
-        if not isinstance(children, tuple):
-            raise ValueError(f"no children: {children!r:.200}")
-        identities = []
-        for child in children:
-            weight = 1
-            if weights:
-                if not isinstance(child, tuple) or len(child) != 2:
-                    raise ValueError(f"no weight and child: {child!r:.200}")
-                weight, child = child
-            place = len(self.code)
-            identity = self.add(child, weight, depth + 1)
-            digest = blake2b(identity, digest_size=8).digest()
-            self.code[place + 7] = int.from_bytes(digest, "big")
-            identities.append(digest)
-        return b"".join(identities)
-
-    def _record(self, at, rdtype=None, rdata=None, ttl=None, row=None):
-        self._require(rdtype, 1, 0xFFFF, "a type")
-        self._require(ttl, -1, 0x7FFFFFFF, "a TTL")
-        self._require(row, -1, self.rows - 1, "a row of the health table")
-        if not isinstance(rdata, bytes) or len(rdata) > BODY_SIZE - 12:
-            raise ValueError(f"no rdata, or too much: {rdata!r:.200}")
-        if ttl < 0:
-            ttl = self.ttl
-        identity = rdtype.to_bytes(2, "big") + rdata
-        place = self.place.get(identity)
-        if place is None:
-            place = len(self.records)
-            self.place[identity] = place
-            self.records += b"\xc0\x0c" + rdtype.to_bytes(2, "big") + b"\0\1"
-            self.records += ttl.to_bytes(4, "big") + len(rdata).to_bytes(2, "big") + rdata
-        else:
-            self.repeats = True
-            known = int.from_bytes(self.records[place + 6 : place + 10], "big")
-            self.records[place + 6 : place + 10] = min(ttl, known).to_bytes(4, "big")
-        self.ttls.append(ttl)
-        self.code[at] = _CNAME if rdtype == 5 else _RECORD
-        self.code[at + 4] = row + 1
-        self.code[at + 5] = place
-        self.code[at + 6] = 12 + len(rdata)
-        return identity
-
-    @staticmethod
-    def _require(value, low, high, what):
-        if not isinstance(value, int) or not low <= value <= high:
-            raise ValueError(f"{what} of {value!r:.50}; it must be from {low} to {high}")
-
-
-def _require_shallow(value, depth):
-    """Tuples nested without end would end the process when they are hashed or compared."""
-    if depth < 0:
-        raise ValueError(f"a plan is deeper than {DEPTH_LIMIT}")
-    for part in value:
-        if isinstance(part, tuple):
-            _require_shallow(part, depth - 1)
-
-
-def _prefix_key(value, bits4, bits6):
-    """The value of an address fact as `PolicyMemo._prefix` makes it, or None if it is none."""
-    width, bits = (4, bits4) if value[0] == 4 else (16, bits6)
-    if len(value) != 1 + (bits + 7) // 8:
-        return None
-    number = int.from_bytes(value[1:], "big") << (8 * (width - len(value) + 1))
-    number = number >> (8 * width - bits) << (8 * width - bits)
-    if width == 4:
-        return -1 - number
-    return number >> 64 if bits <= 64 else number
+        """A plan made ready. Rotations begin anywhere: all workers beginning at the first child would prefer it."""
+        compiled = compile_plan(plan, policy.ttl, len(self.health) // _ROW_SIZE)
+        for turn in compiled.turns:
+            compiled.code[turn] = self._random() >> 32
+        return Plan(plan, compiled)
 
 
 @cython.cfunc
@@ -1208,12 +1064,17 @@ def _clear(policy: Policy, step: Step) -> cython.void:
     if step.plan is not None:
         _release(policy, step)
     if step.children is not None:
-        for child in step.children.values():
+        for key, child in step.children.items():
             _clear(policy, child)
-            policy.bytes_held -= STEP_COST
+            policy.bytes_held -= _edge_cost(key)
         policy.bytes_held -= BRANCH_COST
         step.children = None
     step.kind = 0
+
+
+@cython.cfunc
+def _edge_cost(key: object) -> cython.Py_ssize_t:
+    return STEP_COST + (len(key) if isinstance(key, str) else 0)
 
 
 @cython.cfunc
@@ -1238,7 +1099,7 @@ def _evict(policy: Policy, step: Step, newest: cython.longlong) -> cython.bint:
     gone = [key for key, child in step.children.items() if _evict(policy, child, newest)]
     for key in gone:
         del step.children[key]
-        policy.bytes_held -= STEP_COST
+        policy.bytes_held -= _edge_cost(key)
     if step.children:
         return False
     step.children = None
