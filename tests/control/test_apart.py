@@ -49,7 +49,7 @@ def test_child_that_dies_is_a_problem_of_that_zone(
 def test_size_decides_who_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = Place(str(write_zone(tmp_path / "example.zone")))
     apart_from = []
-    monkeypatch.setattr(reading.apart, "prepare_apart", lambda place, seed: apart_from.append(place))
+    monkeypatch.setattr(reading.apart, "prepare_apart", lambda place, seed, marks: apart_from.append(place))
     next(reading.prepare_all([place], 7))
     assert apart_from == []
     monkeypatch.setattr(reading, "LARGE", 100)

@@ -10,6 +10,7 @@ import pytest
 import structlog.testing
 
 from pippin.control import reading
+from pippin.control.marks import Marks
 from pippin.control.places import Place
 from pippin.control.reading import prepare_all
 from tests.control.running import write_zone
@@ -38,7 +39,7 @@ def test_reading_may_be_stopped(places: list[Place], monkeypatch: pytest.MonkeyP
     zones.close()
 
 
-def _die(place: Place, seed: int) -> None:
+def _die(place: Place, seed: int, marks: Marks) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -49,10 +50,10 @@ def test_killed_process_leaves_the_work_to_this_one(
     monkeypatch.setattr(reading.os, "sched_getaffinity", lambda pid: {0, 1})
     real = reading._by_processes
 
-    def broken(places: list[Place], seed: int, processes: int) -> object:
+    def broken(places: list[Place], seed: int, marks: Marks, processes: int) -> object:
         monkeypatch.setattr(reading, "_prepare_here", _die)
         try:
-            yield from real(places, seed, processes)
+            yield from real(places, seed, marks, processes)
         finally:
             monkeypatch.undo()
 

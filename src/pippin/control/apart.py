@@ -16,6 +16,7 @@ import sys
 from dataclasses import replace
 
 from pippin.control.changes import Prepared
+from pippin.control.marks import NO_MARKS, Marks
 from pippin.control.places import Place
 from pippin.zone.problem import Problem
 
@@ -26,7 +27,7 @@ WRITE_LIMIT = 1 << 30
 _children: set[subprocess.Popen[bytes]] = set()
 
 
-def prepare_apart(place: Place, seed: int) -> Prepared:
+def prepare_apart(place: Place, seed: int, marks: Marks = NO_MARKS) -> Prepared:
     """`prepare` in a child. If that dies, for lack of memory say, the zone has a problem and nobody else has."""
     fd = os.memfd_create("zone")
     try:
@@ -41,7 +42,7 @@ def prepare_apart(place: Place, seed: int) -> Prepared:
         )
         _children.add(child)
         try:
-            output, _ = child.communicate(pickle.dumps((place, seed)))
+            output, _ = child.communicate(pickle.dumps((place, seed, marks)))
         finally:
             _children.discard(child)
         if how := child.returncode:
@@ -63,10 +64,11 @@ def stop() -> None:
 
 
 def main() -> None:
-    """The child: a pickled place and seed on standard input, the number of the file for the image as argument."""
+    """The child: pickled place, seed and marks on standard input, the number of the file for the image as argument."""
     from pippin.control.prepare import prepare
 
-    prepared = prepare(*pickle.load(sys.stdin.buffer))
+    place, seed, marks = pickle.load(sys.stdin.buffer)
+    prepared = prepare(place, seed, marks=marks)
     image = memoryview(prepared.image or b"")
     fd, written = int(sys.argv[1]), 0
     while written < len(image):

@@ -18,12 +18,13 @@ from typing import TypeVar
 import structlog
 
 from pippin.control import reading
-from pippin.control.changes import Changes, Outcome
+from pippin.control.changes import Changes, Outcome, has_errors
 from pippin.control.inotify import Inotify, Lost
+from pippin.control.marks import Mark, Marks
 from pippin.control.places import ZONE_FILE_ENDINGS, Place, expand, is_zone_file
 from pippin.control.watch import SETTLE, Watcher
 from pippin.store import Store
-from pippin.zone.problem import Severity
+from pippin.zone.problem import Problem, Severity
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -54,6 +55,7 @@ class Catalogue:
         self._gone: dict[str, float] = {}
         self._listed: list[Place] = []
         self._named: set[Place] = set()
+        self._misplaced: dict[Mark, Problem] = {}
         self._is_closed = False
 
     def outcomes(self) -> list[Outcome]:
@@ -78,6 +80,16 @@ class Catalogue:
         if list(self._sources()) != self._listed:
             outcomes += await self._locked(partial(self._catch_up, set()))
         return outcomes + await self._look(settle=False)
+
+    async def set_marks(self, marks: Marks) -> list[Problem]:
+        """From now on policies answer for these names and types, and for no others.
+
+        The zones whose own marks change are read again, and published together; all others are untouched. Returns
+        what is wrong; the caller says it. With an error nothing has changed: a policy in a place where none can be, or
+        a zone whose file is broken at this moment. (But of a store that is full the last zones may not be published.)
+        Before `read_first` the marks are only kept for it.
+        """
+        return await self._locked(partial(self._set_marks, marks))
 
     async def watch(self) -> None:
         """Reload what changes, for ever."""
@@ -151,6 +163,42 @@ class Catalogue:
         if not self._is_closed:
             for name in self._changes.withdraw_strangers():
                 log.info("zone withdrawn, nothing names it any more", zone=name)
+            self._report_misplaced(self._changes.marks)
+
+    def _set_marks(self, marks: Marks) -> list[Problem]:
+        if not self._outcomes:
+            self._changes.marks = marks
+            return []
+        changed = marks.changed(self._changes.marks)
+        due = [place for place, known in self._outcomes.items() if known.origin in changed]
+        misplaced = self._changes.misplaced(marks)
+        problems = list(misplaced.values())
+        with closing(reading.prepare_all(due, self._changes.seed, marks)) as zones:
+            ready = list(zones)
+        served = self._changes.places()
+        for prepared in ready:
+            if prepared.image is None and prepared.place in served:
+                problems += (problem for problem in prepared.problems if problem.severity is Severity.ERROR)
+        if has_errors(problems) or self._is_closed:
+            return problems
+        self._changes.marks = marks
+        self._misplaced = misplaced
+        outcomes: list[Outcome] = []
+        for prepared in ready:
+            self._note(self._changes.apply(prepared), outcomes, len(due))
+            if not outcomes[-1].published and outcomes[-1].place in served:
+                problems += outcomes[-1].problems
+        return problems
+
+    def _report_misplaced(self, marks: Iterable[Mark]) -> None:
+        """Say which policies answer nobody, each once for as long as it is so."""
+        found = self._changes.misplaced(marks)
+        for mark in marks:
+            known, problem = self._misplaced.pop(mark, None), found.get(mark)
+            if problem is not None:
+                self._misplaced[mark] = problem
+                if problem != known:
+                    _report_problem(problem)
 
     def _reload_one(self, origin: bytes) -> list[Outcome]:
         if due := [place for place, known in self._outcomes.items() if known.origin == origin]:
@@ -198,6 +246,7 @@ class Catalogue:
             self._outcomes.pop(place, None)
             if (old := self._changes.withdraw(place)) is not None:
                 log.info("zone withdrawn, its file is gone", zone=old.zone_name, file=place.path)
+                self._report_misplaced(self._changes.marks.of(old.origin))
 
     def _places(self) -> list[Place] | None:
         """What there is to serve; None if a folder that was there is not: its zones stay until it is back."""
@@ -230,10 +279,13 @@ class Catalogue:
                 to_read.append(place)
             else:
                 self._note(kept, outcomes, len(due), quietly)
-        with closing(reading.prepare_all(to_read, self._changes.seed)) as zones:
+        with closing(reading.prepare_all(to_read, self._changes.seed, self._changes.marks)) as zones:
             while not self._is_closed and (prepared := next(zones, None)) is not None:
                 if not self._is_closed:  # else reading may have been cut off, which is nothing to report
                     self._note(self._changes.apply(prepared), outcomes, len(due), quietly)
+        if self._changes.marks and not quietly:
+            for outcome in outcomes:
+                self._report_misplaced(self._changes.marks.of(outcome.origin))
         return outcomes
 
     def _listen_to_folders(self) -> None:
@@ -247,7 +299,7 @@ class Catalogue:
             for path in paths:
                 self._inotify.watch(os.path.dirname(path))
 
-    def _note(self, outcome: Outcome, outcomes: list[Outcome], total: int, quietly: bool) -> None:
+    def _note(self, outcome: Outcome, outcomes: list[Outcome], total: int, quietly: bool = False) -> None:
         self._watcher.follow(outcome.place, outcome.dependencies)
         self._listen_to((outcome.place.path, *(file.path for file in outcome.dependencies)))
         self._outcomes[outcome.place] = outcome
@@ -272,10 +324,14 @@ def _path_in(folder: str) -> str:
     return os.path.dirname(os.path.join(folder, "x"))
 
 
+def _report_problem(problem: Problem) -> None:
+    (log.error if problem.severity is Severity.ERROR else log.warning)(f"{problem.place}: {problem.message}")
+
+
 def _report(outcome: Outcome, quietly: bool) -> None:
     """Say what came of a zone; `quietly`: not what went well, the start says that in one go."""
     for problem in outcome.problems[:PROBLEMS_LOGGED]:
-        (log.error if problem.severity is Severity.ERROR else log.warning)(f"{problem.place}: {problem.message}")
+        _report_problem(problem)
     if len(outcome.problems) > PROBLEMS_LOGGED:
         log.warning("more problems, `pippin check` shows all", more=len(outcome.problems) - PROBLEMS_LOGGED)
     if outcome.published and outcome.warned and quietly:

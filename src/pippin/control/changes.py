@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pippin import __version__
+from pippin.control.marks import NO_MARKS, Mark, Marks, misplaced
 from pippin.control.places import Place
 from pippin.engine import layout
 from pippin.source.loaded import Dependency
@@ -35,6 +36,8 @@ class _Note(msgspec.Struct, frozen=True, array_like=True):
     """Path, size and modification time (ns) as they were when the file was read."""
     compiled_by: str
     """The version of Pippin; another one may read files, and lay out answers, in another way."""
+    marks: str = ""
+    """`Marks.digest` of what policies answer for in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,8 @@ class Changes:
         self._served: dict[Place, Outcome] = {}
         self._place_of: dict[bytes, Place] = {}
         self._stored = dict(_stored_in(store))
+        self.marks: Marks = NO_MARKS
+        """What policies answer for, in the zones published from now on."""
 
     def served(self) -> Iterable[Outcome]:
         """The last outcome of every place whose zone is served."""
@@ -101,14 +106,19 @@ class Changes:
         return set(self._served)
 
     def keep(self, place: Place) -> Outcome | None:
-        """What the store holds from this place; None: it has to be read, for its files or Pippin have changed since."""
+        """What the store holds from this place; None: it has to be read.
+
+        That is if its files, the policies that answer in it, or Pippin itself have changed since.
+        """
         stored = self._stored.pop(_key(place), None)
         if stored is None or stored.origin in self._place_of:
             return None
         files = tuple(Dependency(*file) for file in stored.note.files)
         kept = Outcome(place, stored.origin, True, stored.serial, stored.records, (), files)
         self._serve(kept)  # also if its files have changed: until they are read, this is what there is to serve
-        return kept if stored.note.compiled_by == __version__ and _are_unchanged(files) else None
+        if stored.note.compiled_by != __version__ or stored.note.marks != self.marks.digest(stored.origin):
+            return None
+        return kept if _are_unchanged(files) else None
 
     def apply(self, new: Prepared) -> Outcome:
         """Publish what was prepared, or say why not."""
@@ -130,6 +140,10 @@ class Changes:
         )
         self._serve(outcome)
         return outcome
+
+    def misplaced(self, marks: Iterable[Mark]) -> dict[Mark, Problem]:
+        """Which of these marks no zone that is published now answers for, and why."""
+        return misplaced(marks, self._store.image)
 
     def withdraw_strangers(self) -> list[str]:
         """Stop serving what an earlier run left in the store and no place claims; the names of those zones."""
@@ -157,10 +171,10 @@ def _rejected(new: Prepared, old: Outcome | None, *why: Problem) -> Outcome:
     return Outcome(new.place, new.origin, False, serial, records, (*new.problems, *why), new.dependencies)
 
 
-def note_for(place: Place, dependencies: Iterable[Dependency]) -> bytes:
-    """The note that a compiled zone carries about where it came from."""
+def note_for(place: Place, dependencies: Iterable[Dependency], marks: str = "") -> bytes:
+    """The note that a compiled zone carries about where it came from; `marks` is the digest of its own."""
     files = tuple((os.path.abspath(file.path), file.size, file.mtime_ns) for file in dependencies)
-    return msgspec.json.encode(_Note(*_key(place), files, __version__))
+    return msgspec.json.encode(_Note(*_key(place), files, __version__, marks))
 
 
 def _key(place: Place) -> tuple[str, str | None]:

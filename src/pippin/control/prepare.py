@@ -6,6 +6,7 @@ Apart from `control/changes.py`, for what it imports takes longer than serving w
 from __future__ import annotations
 
 from pippin.control.changes import Prepared, has_errors, note_for
+from pippin.control.marks import ANOTHER_ZONES, NO_MARKS, Marks
 from pippin.control.places import Place
 from pippin.engine import layout
 from pippin.engine.compile import compile_zone
@@ -18,8 +19,10 @@ WARNED_SIZE = 2 << 20
 million records it would take several times as long as reading and compiling them."""
 
 
-def prepare(place: Place, seed: int, *, thorough: bool = False) -> Prepared:
+def prepare(place: Place, seed: int, *, thorough: bool = False, marks: Marks = NO_MARKS) -> Prepared:
     """Everything before publishing; `pippin check` is this and nothing else. `seed` is the store's.
+
+    `marks` are those of all policies; the zone takes its own.
 
     Errors are always found, warnings only in zones up to `WARNED_SIZE` unless `thorough`.
     """
@@ -27,9 +30,10 @@ def prepare(place: Place, seed: int, *, thorough: bool = False) -> Prepared:
     image, problems = None, list(loaded.problems)
     warned = thorough or len(loaded.records) <= WARNED_SIZE
     if loaded.origin and loaded.records:
-        image, findings = compile_zone(
-            loaded.records, loaded.origin, seed, note_for(place, loaded.dependencies)
-        )
+        own = marks.of(loaded.origin)
+        note = note_for(place, loaded.dependencies, marks.digest(loaded.origin))
+        image, findings = compile_zone(loaded.records, loaded.origin, seed, note, own)
+        findings = [finding for finding in findings if finding[0] not in ANOTHER_ZONES]
         broken = has_errors(problems)
         if broken:
             # What is wrong with the records that could be read; what the zone lacks may be in the others.
@@ -41,6 +45,7 @@ def prepare(place: Place, seed: int, *, thorough: bool = False) -> Prepared:
             findings,
             is_master_file=loaded.is_master_file,
             warnings=not broken and warned,
+            marks=own,
         )
     elif not problems:
         problems.append(Problem(place.path, 0, 0, "there are no records; a zone begins with its SOA record"))

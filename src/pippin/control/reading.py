@@ -14,6 +14,7 @@ import structlog
 
 from pippin.control import apart
 from pippin.control.changes import Prepared
+from pippin.control.marks import NO_MARKS, Marks
 from pippin.control.places import Place
 
 log = structlog.get_logger(__name__)
@@ -30,7 +31,7 @@ LARGE = 8 << 20
 that its start costs; and the heap that it takes, fourteen times the file, goes away with it."""
 
 
-def prepare_all(places: list[Place], seed: int) -> Generator[Prepared, None, None]:
+def prepare_all(places: list[Place], seed: int, marks: Marks = NO_MARKS) -> Generator[Prepared, None, None]:
     """`prepare` for each place, in this order. Close the iterator to stop early."""
     processes = min(len(os.sched_getaffinity(0)), len(places) // PARALLEL_FROM + 1)
     done = 0
@@ -39,7 +40,7 @@ def prepare_all(places: list[Place], seed: int) -> Generator[Prepared, None, Non
         from concurrent.futures.process import BrokenProcessPool
 
         try:
-            for prepared in _by_processes(places, seed, processes):
+            for prepared in _by_processes(places, seed, marks, processes):
                 yield prepared
                 done += 1
         except BrokenProcessPool:
@@ -47,7 +48,7 @@ def prepare_all(places: list[Place], seed: int) -> Generator[Prepared, None, Non
                 "a process that read zones was killed, going on in one process", zones_left=len(places) - done
             )
     for place in places[done:]:
-        yield _prepare(place, seed)
+        yield _prepare(place, seed, marks)
 
 
 def get_ready() -> None:
@@ -60,21 +61,21 @@ def stop() -> None:
     apart.stop()
 
 
-def _prepare(place: Place, seed: int) -> Prepared:
+def _prepare(place: Place, seed: int, marks: Marks) -> Prepared:
     try:
         is_large = os.stat(place.path).st_size >= LARGE
     except OSError:
         is_large = False  # that it is not there is for the reader to say
-    return apart.prepare_apart(place, seed) if is_large else _prepare_here(place, seed)
+    return apart.prepare_apart(place, seed, marks) if is_large else _prepare_here(place, seed, marks)
 
 
-def _prepare_here(place: Place, seed: int) -> Prepared:
+def _prepare_here(place: Place, seed: int, marks: Marks) -> Prepared:
     from pippin.control.prepare import prepare
 
-    return prepare(place, seed)
+    return prepare(place, seed, marks=marks)
 
 
-def _by_processes(places: list[Place], seed: int, processes: int) -> Iterator[Prepared]:
+def _by_processes(places: list[Place], seed: int, marks: Marks, processes: int) -> Iterator[Prepared]:
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
@@ -82,7 +83,7 @@ def _by_processes(places: list[Place], seed: int, processes: int) -> Iterator[Pr
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(processes, context, initializer=_ignore_interrupt)
     try:
-        yield from pool.map(_prepare_here, places, repeat(seed), chunksize=CHUNK)
+        yield from pool.map(_prepare_here, places, repeat(seed), repeat(marks), chunksize=CHUNK)
     finally:
         pool.shutdown(cancel_futures=True)
 
