@@ -17,7 +17,7 @@ from pippin.zone.answer import Zones
 from tests.agreement.harness import World, show
 from tests.agreement.proofs import Unproved, validate
 from tests.agreement.signing import Nsec, Nsec3, sign
-from tests.agreement.worlds import questions, worlds
+from tests.agreement.worlds import policies, questions, worlds
 from tests.zone.standin import DictZone
 
 USUAL = 60
@@ -40,16 +40,16 @@ signatures = st.one_of(
 )
 
 
-def agree(texts, asked):
-    world = World(texts)
-    stand_ins = Zones([DictZone(text, origin) for origin, text in texts.items()])
+def agree(texts, asked, marks=()):
+    world = World(texts, marks)
+    stand_ins = Zones([DictZone(text, origin, world.placed[origin]) for origin, text in texts.items()])
     for question in asked:
         oracle = world.oracle(question)
         engine = world.engine(question)
         event("slow" if engine is None else "hit")
-        assert engine is None or engine == oracle, show(texts, question, engine, oracle)
+        assert engine is None or engine == oracle, show(texts, question, engine, oracle, marks)
         second = world.oracle(question, stand_ins)
-        assert oracle == second, show(texts, question, oracle, second)
+        assert oracle == second, show(texts, question, oracle, second, marks)
 
 
 @many_worlds
@@ -57,6 +57,15 @@ def agree(texts, asked):
 def test_unsigned_zones(data):
     texts = data.draw(worlds())
     agree(texts, data.draw(questions(texts)))
+
+
+@many_worlds
+@given(st.data())
+def test_zones_with_policies(data):
+    """Also for the questions that policies answer: both give what the zone itself says, which PASS falls back to."""
+    texts = data.draw(worlds())
+    marks = data.draw(policies(texts))
+    agree(texts, data.draw(questions(texts, marks)), marks)
 
 
 @many_worlds

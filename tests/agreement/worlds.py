@@ -153,9 +153,24 @@ def is_below(name, origin):
 
 
 @st.composite
-def questions(draw, world, dnssec_ok=EITHER, most=40):
+def policies(draw, world):
+    """(owner, type) for policies to answer: names of the zones, names beside them, and names that aliases lead to."""
+    lines = [line.split() for text in world.values() for line in text.splitlines()]
+    targets = [fields[-1] for fields in lines if fields[-2] in ("CNAME", "DNAME", "NS", "10")]
+    names = sorted({*targets, *(fields[0] for fields in lines)})
+    owners = st.one_of(
+        st.sampled_from(names),
+        st.builds(_near, st.sampled_from(names), st.sampled_from([("a",), ("*",), ("x",)]), st.integers(0, 1)),
+    )
+    types = st.sampled_from(["A", "A", "A", "AAAA", "TXT", "MX", "HTTPS"])
+    return draw(st.lists(st.tuples(owners, types), min_size=1, max_size=8, unique=True))
+
+
+@st.composite
+def questions(draw, world, marks=(), dnssec_ok=EITHER, most=40):
     """Questions about names that exist, that are near one, or that have to do with none."""
-    owners = sorted({line.split()[0] for text in world.values() for line in text.splitlines()})
+    owners = {line.split()[0] for text in world.values() for line in text.splitlines()}
+    owners = sorted(owners | {owner for owner, _ in marks})
     near = st.builds(
         _near,
         st.sampled_from(owners),

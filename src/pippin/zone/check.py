@@ -62,7 +62,7 @@ def _problem(
     record = record_at(records, offset) if offset >= 0 else None
     owner = record.owner if record else origin
     if index:
-        message = policy_message(code, marks[index[0]], owner, origin)
+        message = f"{policy_name(marks[index[0]])}: {policy_message(code, owner, origin)}"
     else:
         message = _MESSAGES[code](_text(owner), _text(origin))
     severity = Severity.ERROR
@@ -147,15 +147,14 @@ _MESSAGES: dict[str, Callable[[str, str], str]] = {
     ),
 }
 
-def policy_message(code: str, mark: Mark, owner: bytes, origin: bytes) -> str:
+def policy_name(mark: Mark) -> str:
+    """A policy as messages call it."""
+    return f"policy {_text(mark[0])} {dns.rdatatype.to_text(dns.rdatatype.RdataType.make(mark[1]))}"
+
+
+def policy_message(code: str, owner: bytes, origin: bytes) -> str:
     """What is wrong with a policy in the zone `origin`; `owner` is that of the record that stands in its way."""
-    name, rdtype = mark
-    policy = f"policy {_text(name)} {_type(rdtype)}"
-    return f"{policy}: {_POLICY_MESSAGES[code](_text(owner), _text(origin))}"
-
-
-def _type(rdtype: int) -> str:
-    return dns.rdatatype.to_text(dns.rdatatype.RdataType.make(rdtype))
+    return _POLICY_MESSAGES[code](_text(owner), _text(origin))
 
 
 _POLICY_MESSAGES: dict[str, Callable[[str, str], str]] = {
