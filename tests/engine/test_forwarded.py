@@ -93,3 +93,14 @@ def test_what_is_wanted_near_its_end_is_due(ask):
 
 def test_without_forwarding_such_names_are_refused(path):
     assert Asking(path).reply(OUTSIDE).rcode() == dns.rcode.REFUSED
+
+
+def test_live_answers_are_for_everybody_and_do_not_age(path):
+    ask = Asking(path, live=True, forward_for=("198.51.100.0/24",))
+    assert ask.udp(OUTSIDE)[0] == path.SLOW
+    ask.responder.remember(OUTSIDE, NOW - 20, Reply(BODY, 2, 0, 0, ttl=60))
+    reply = ask.reply(OUTSIDE)
+    assert dns.flags.to_text(reply.flags) == "QR AA RD"
+    assert [rrset.ttl for rrset in reply.answer] == [60, 300]
+    ask.responder.remember(OUTSIDE, NOW - 20, forwarded())
+    assert ask.reply(OUTSIDE).rcode() == dns.rcode.REFUSED

@@ -178,6 +178,7 @@ class Options:
         seed: int = 0,
         subnet_from: tuple[str, ...] = (),
         forward_for: tuple[str, ...] = (),
+        live: bool = False,
     ) -> None:
         if not 512 <= udp_size <= UDP_SIZE_LIMIT:
             raise ValueError(f"udp_size is {udp_size}; it must be from 512 to {UDP_SIZE_LIMIT}")
@@ -199,6 +200,8 @@ class Options:
         """Networks whose EDNS Client Subnet options are believed (RFC 7871); from others they are ignored."""
         self.forward_for = forward_for
         """Networks whose questions for names outside the zones are SLOW instead of REFUSED."""
+        self.live = live
+        """Questions for names outside the zones are SLOW for everybody: some are in a database."""
 
 
 def networks(texts: tuple[str, ...]) -> bytes:
@@ -294,8 +297,9 @@ class Responder:
     c: cython.uchar[::1]  # clients of the batch at hand
     single: Batch
     cache: object
-    forwarded: object
+    elsewhere: object  # answers for names outside the zones
     due: dict
+    live: cython.bint
     forward_for: cython.const[cython.uchar][::1]
     # policies
     memo: object
@@ -409,7 +413,8 @@ class Responder:
         self.key0 = int.from_bytes(options.cookie_secret[:8], "little")
         self.key1 = int.from_bytes(options.cookie_secret[8:], "little")
         self.cache = AnswerCache(options.cache_entries, options.cache_bytes)
-        self.forwarded = AnswerCache(options.cache_entries, options.cache_bytes)
+        self.elsewhere = AnswerCache(options.cache_entries, options.cache_bytes)
+        self.live = options.live
         self.due = {}
         self.forward_for = networks(options.forward_for)
         self.memo = None
@@ -711,7 +716,7 @@ class Responder:
         return bytes(self.single.buffers()[2][: self.size])
 
     def remember(self, query: bytes, now: int, reply: object) -> None:
-        """Keep a slow answer for `reply.ttl` seconds. Any change of a zone forgets it, unless it was forwarded."""
+        """Keep a slow answer for `reply.ttl` seconds. Any change of a zone forgets those for names in zones."""
         self._take_single(query, b"", now, False)
         if not self._read_query():
             return
@@ -721,14 +726,14 @@ class Responder:
             reply.ede,
         )  # fmt: skip
         key = self._cache_key()
-        if flags & FORWARDED:
+        if self._find_zone(0) < 0:
             self.due.pop(key, None)
-            self.forwarded.put(key, entry)
+            self.elsewhere.put(key, entry)
         else:
             self.cache.put(key, entry)
 
     def take_due(self) -> list[bytes]:
-        """Questions whose remembered forwarded answers are wanted and about to end, since the last call."""
+        """Questions for names outside the zones that are asked while their answers are about to end, since the last call."""
         due = list(self.due.values())
         self.due.clear()
         return due
@@ -1000,9 +1005,7 @@ class Responder:
         wildcard: cython.bint = False
         proofs: cython.bint
         if row < 0:
-            if len(self.forward_for) and self._is_within(self.forward_for):
-                return self._forward()
-            return self._refuse(True)
+            return self._answer_from_elsewhere()
         if self.qtype == T_DS and self.labels and self.labels == self.zone_origin_labels[row]:
             # DS lives on the parent's side of the cut (RFC 4035 section 3.1.4.1)
             parent = self._find_zone(1)
@@ -1314,15 +1317,22 @@ class Responder:
             at += NETWORK_SIZE
         return False
 
-    # ---- answers of other servers
+    # ---- answers from other servers and live databases
 
     @cython.cfunc
-    def _forward(self) -> cython.int:
-        """A name outside all zones, for a client whose questions are forwarded: remembered, or SLOW."""
-        key: object = self._cache_key()
-        entry: tuple = self.forwarded.get(key, self.now)
+    def _answer_from_elsewhere(self) -> cython.int:
+        """For a name outside all zones: remembered, or SLOW, or for who must not ask for it REFUSED."""
+        key: object
+        entry: tuple
+        forwards: cython.bint = len(self.forward_for) and self._is_within(self.forward_for)
+        if not forwards and not self.live:
+            return self._refuse(True)
+        key = self._cache_key()
+        entry = self.elsewhere.get(key, self.now)
         if entry is None:
             return _SLOW
+        if entry[7] & FORWARDED and not forwards:
+            return self._refuse(True)
         self.counters[c_CACHE_HITS] += 1
         if (entry[0] - self.now) * LAST_PART < entry[0] - entry[1] and len(self.due) < DUE_LIMIT:
             self.due.setdefault(key, bytes(self.q[self.at : self.end]))
