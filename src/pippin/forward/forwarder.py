@@ -37,6 +37,9 @@ STALE_RETRY = 30.0
 STALE_KEEP = 5
 """Seconds the engine may repeat a stale answer without asking here: fresh data must not wait for long."""
 
+ALIAS_KEEP = 10
+"""The same for an answer with aliases: when a zone with one of their targets begins to be served, that must show."""
+
 STALE_ANSWER, STALE_NXDOMAIN = 3, 19
 """Extended DNS errors (RFC 8914 sections 4.4 and 4.20)."""
 
@@ -141,17 +144,26 @@ class Forwarder:
             return stale, True
         return fresh, False
 
+    async def refresh(self, key: Key) -> Entry | None:
+        """What is remembered, asked anew first if it is near its end; None if it was not remembered any more."""
+        entry = self._cache.get(key)
+        now = self._clock()
+        if entry is None or entry.left(now) <= 0:
+            return None
+        if (flight := self._prefetch(key, entry, now)) is not None:
+            await asyncio.wait([flight])
+            return self._cache.get(key)
+        return entry
+
     def reply(self, entry: Entry, is_stale: bool) -> Reply:
         """The reply that an entry makes now, and how long the engine may give it without asking here."""
         now = self._clock()
         if is_stale:
             ede = STALE_NXDOMAIN if entry.rcode == dns.rcode.NXDOMAIN else STALE_ANSWER
             return replace(entry.reply(now, stale_ttl=STALE_TTL), ede=ede, ttl=STALE_KEEP)
-        left = entry.left(now)
-        keep = left
-        if self._is_prefetched(entry):
-            # The engine has to ask here in the last tenth, or nobody would notice that the name is asked for.
-            keep = max(min(left, 1.0), left - entry.ttl / PREFETCH_PART)
+        keep = entry.left(now)
+        if entry.aliases:
+            keep = min(keep, ALIAS_KEEP)
         return replace(entry.reply(now), ttl=max(0, int(keep)))
 
     def close(self) -> None:
@@ -206,24 +218,27 @@ class Forwarder:
         flight.add_done_callback(lambda _: self._flights.pop(key, None))
         return flight
 
-    def _prefetch(self, key: Key, entry: Entry, now: float) -> None:
+    def _prefetch(self, key: Key, entry: Entry, now: float) -> asyncio.Task[Entry] | None:
+        """Begin to ask anew for an entry that is near its end, if it is and nobody does."""
         if (
-            self._is_prefetched(entry)
-            and entry.left(now) * PREFETCH_PART <= entry.ttl
-            and now >= entry.retry_at
-            and key not in self._flights
-            and self._refreshes < REFRESHES
-            and (flight := self._flight(key)) is not None
+            not self._settings.prefetch
+            or entry.failed
+            or entry.ttl < PREFETCH_FROM
+            or entry.left(now) * PREFETCH_PART > entry.ttl
+            or now < entry.retry_at
+            or key in self._flights
+            or self._refreshes >= REFRESHES
         ):
+            return None
+        flight = self._flight(key)
+        if flight is not None:
             self._prefetched += 1
             self._refreshes += 1
             flight.add_done_callback(self._refreshed)
+        return flight
 
     def _refreshed(self, _: asyncio.Task[Entry]) -> None:
         self._refreshes -= 1
-
-    def _is_prefetched(self, entry: Entry) -> bool:
-        return self._settings.prefetch and entry.ttl >= PREFETCH_FROM and not entry.failed
 
     def _may_be_stale(self, entry: Entry, now: float) -> bool:
         return not entry.failed and entry.left(now) > -self._settings.serve_stale

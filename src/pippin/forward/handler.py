@@ -25,7 +25,7 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
-from pippin.forward.cache import Key
+from pippin.forward.cache import Entry, Key
 from pippin.forward.forwarder import Forwarder, ForwardStatistics
 from pippin.forward.local import answer_locally
 from pippin.forward.settings import ForwardSettings
@@ -100,6 +100,11 @@ class Forwarding:
             return _refused(NOT_AUTHORITATIVE)
         return replace(self._forwarder.reply(entry, False), ttl=0)
 
+    async def refresh(self, query: Query) -> Reply | None:
+        """A newer reply for a question whose remembered one ends soon; None to leave it as it is."""
+        entry = await self._forwarder.refresh(_key(query))
+        return self._forwarder.reply(entry, False) if entry is not None and self._is_whole(entry) else None
+
     def close(self) -> None:
         self._forwarder.close()
 
@@ -135,7 +140,7 @@ class Forwarding:
         if self._zones.deepest(name) is None and route is not None and route[1] is not None:
             entry, is_stale = await self._forwarder.look_up(key)
             reply = self._forwarder.reply(entry, is_stale)
-            if entry.follow is None and not any(self._zones.deepest(alias) for alias in entry.aliases):
+            if self._is_whole(entry):
                 return reply
         return await self._walk(name, key)
 
@@ -187,6 +192,10 @@ class Forwarding:
             if self._zones.deepest(target) is not None:
                 return _before(part, target), target, reply
         return part, entry.follow, reply
+
+    def _is_whole(self, entry: Entry) -> bool:
+        """Nobody else has a say in it: its chain of aliases neither goes on elsewhere nor leads into a zone."""
+        return entry.follow is None and not any(self._zones.deepest(alias) for alias in entry.aliases)
 
     def _way_out(self, found: Answer, qtype: int) -> dns.name.Name | None:
         """Where an answer from the zones ends in an alias for a name outside them."""

@@ -23,6 +23,7 @@ from pippin.forward.wire import (
     is_truncated,
     randomise_case,
     rcode_of,
+    with_name,
 )
 
 FAILURES_BEFORE_REST = 3
@@ -100,7 +101,7 @@ class Upstream:
         self._asked += 1
         over_udp = self.address.protocol == "udp"
         query = compose_question(
-            randomise_case(question.name) if over_udp and self._random_case else question.name,
+            question.name,
             question.type,
             dnssec_ok=question.dnssec_ok,
             checking_disabled=question.checking_disabled,
@@ -108,10 +109,15 @@ class Upstream:
             pad=self.address.protocol == "tls",
         )
         size = len(question.name)
-        if over_udp and (reply := await self._ask_datagram(query, size)) is not None:
-            return reply
-        self._over_tcp += over_udp
-        return await self._line.ask(query, size)
+        if over_udp:
+            name = randomise_case(question.name) if self._random_case else question.name
+            reply = await self._ask_datagram(with_name(query, name), size)
+            if reply is not None:
+                return reply
+            self._over_tcp += 1
+        return await self._line.ask(
+            query, size
+        )  # nobody forges what they cannot see the numbers of: no case needed
 
     async def _ask_datagram(self, query: bytes, name_length: int) -> bytes | None:
         """The reply over UDP; None when it has to be asked for over TCP."""

@@ -69,6 +69,11 @@ def with_id(message: bytes, identifier: int) -> bytes:
     return identifier.to_bytes(2, "big") + message[2:]
 
 
+def with_name(query: bytes, name: bytes) -> bytes:
+    """The query with its name written in another way of the same length."""
+    return query[: HEADER.size] + name + query[HEADER.size + len(name) :]
+
+
 def identifier(message: bytes) -> int:
     return message[0] << 8 | message[1]
 
