@@ -1,4 +1,4 @@
-"""Questions to the handler as a client's packets, through the pipeline and the engine's finish, and time that a test sets."""
+"""Questions to the handler as a client's packets, through pipeline and engine, and time that a test sets."""
 
 from __future__ import annotations
 

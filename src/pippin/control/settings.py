@@ -17,6 +17,7 @@ from typing import Annotated, Any, get_type_hints
 import msgspec
 from msgspec import Meta, Struct
 
+from pippin.forward.settings import ForwardSettings, problems
 from pippin.serve.listen import ListenError, parse_address
 
 DEFAULT_LISTEN = ("127.0.0.1:5300", "[::1]:5300")
@@ -104,6 +105,10 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         tuple[str, ...],
         Meta(description="Networks that may fetch whole zones (AXFR); everybody else gets REFUSED."),
     ] = ("127.0.0.0/8", "::1/128")
+    forward: Annotated[
+        ForwardSettings | None,
+        Meta(description="Names outside the zones served are asked of other servers. Default: they are REFUSED."),
+    ] = None
     tcp_clients: Annotated[
         int, Meta(ge=1, description="TCP connections one worker keeps open; further ones are closed at once.")
     ] = 4096
@@ -165,11 +170,13 @@ def parse_settings(text: str, path: Path) -> Settings:
 
 def describe() -> Iterator[tuple[str, str, object, str]]:
     """Name, type, default and meaning of every setting, for the documentation."""
-    for owner, prefix in ((Settings, ""), (ZoneSettings, "zone.")):
+    for owner, prefix in ((Settings, ""), (ZoneSettings, "zone."), (ForwardSettings, "forward.")):
         hints = get_type_hints(owner, include_extras=True)
         for field in msgspec.structs.fields(owner):
             base, meta = hints[field.name].__args__[0], hints[field.name].__metadata__[0]
             default = "required" if field.required else field.default
+            if default is msgspec.NODEFAULT:
+                default = field.default_factory()
             yield prefix + field.name, _type_name(base), default, meta.description
 
 
@@ -180,6 +187,8 @@ def _type_name(hint: Any) -> str:
         bool: "true or false",
         tuple[str, ...]: "list of texts",
         tuple[ZoneSettings, ...]: "tables",
+        ForwardSettings | None: "table",
+        dict[str, tuple[str, ...]]: "lists of texts",
     }
     return names.get(hint, "text")
 
@@ -197,6 +206,8 @@ def _unknown_keys(
             for item in value:
                 if isinstance(item, dict):
                     yield from _unknown_keys(ZoneSettings, item, (key,))
+        elif owner is Settings and key == "forward" and isinstance(value, dict):
+            yield from _unknown_keys(ForwardSettings, value, (key,))
 
 
 def _impossible(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -216,6 +227,8 @@ def _impossible(settings: Settings) -> Iterator[tuple[str, str]]:
                 "allow_transfer",
                 f"{network!r} is no network: {error}; right would be 192.0.2.0/24 or 2001:db8::/32",
             )
+    if settings.forward is not None:
+        yield from problems(settings.forward)
 
 
 def _line_of(text: str, keys: tuple[str, ...]) -> int:
@@ -256,4 +269,11 @@ def _absolute(settings: Settings, folder: Path) -> Settings:
         policies=tuple(str(folder / file) for file in settings.policies),
         state=None if settings.state is None else str(folder / settings.state),
         control=None if settings.control is None else str(folder / settings.control),
+        forward=_absolute_forward(settings.forward, folder),
     )
+
+
+def _absolute_forward(forward: ForwardSettings | None, folder: Path) -> ForwardSettings | None:
+    if forward is None or forward.tls_ca is None:
+        return forward
+    return msgspec.structs.replace(forward, tls_ca=str(folder / forward.tls_ca))

@@ -50,6 +50,9 @@ STARTS_PER_TURN = 8
 """Queries taken from the queue before the event loop sees to the sockets again. A zone question costs about
 0.2 ms here, so packets that can be answered by copying wait for 2 ms at most behind a flood of those that can't."""
 
+CONCURRENCY = 256
+"""Queries in work at a time."""
+
 PLACES_REMEMBERED = 1000
 """Places of failures that are told apart; later ones are counted without a log line."""
 
@@ -73,7 +76,7 @@ class Pipeline:
     """
 
     def __init__(
-        self, handlers: tuple[Handler, ...], *, queue_size: int = 4096, concurrency: int = 256
+        self, handlers: tuple[Handler, ...], *, queue_size: int = 4096, concurrency: int = CONCURRENCY
     ) -> None:
         self._handlers = handlers
         self._queue_size = queue_size

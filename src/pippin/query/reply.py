@@ -27,8 +27,9 @@ class Reply:
     recursion_available: bool = False
     """RA (RFC 1035 section 4.1.1): questions for names outside our zones are forwarded for this client."""
     authentic: bool = False
-    """AD (RFC 6840 section 5.7). Set only where the client asked for it."""
+    """AD, for clients that show that they understand it (RFC 6840 section 5.8)."""
     forwarded: bool = False
-    """It came from another server: its TTLs age while it is remembered, and no change of our zones makes it stale."""
+    """All of it came from other servers: its TTLs age while it is remembered, and no change of our zones makes it
+    stale."""
     scope: int = 0
     """Bits of the client subnet that the answer depends on (RFC 7871 section 7.2.1)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from pippin.forward.settings import ForwardSettings
 from pippin.policy.protocol import DeclaredPolicy
 
 
@@ -41,6 +42,7 @@ class WorkerOptions(Struct, frozen=True, forbid_unknown_fields=True):
     tcp_write_timeout: float = 5.0
     tcp_pipeline: int = 128
     drain_timeout: float = 5.0
+    forward: ForwardSettings | None = None
     policies: tuple[str, ...] = ()
     """Files of policies, in this order."""
     declared: tuple[DeclaredPolicy, ...] = ()

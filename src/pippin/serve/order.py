@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pippin.forward.handler import Forwarding
 from pippin.query.pipeline import Handler
 from pippin.serve.chaos import Chaos
 from pippin.serve.options import WorkerOptions
@@ -9,9 +10,12 @@ from pippin.serve.zones import PublishedZones, ZoneAnswers
 from pippin.transfer.axfr import Pinned, TransferOut
 
 
-def handlers(options: WorkerOptions, zones: PublishedZones, pinned: Pinned) -> tuple[Handler, ...]:
+def handlers(
+    options: WorkerOptions, zones: PublishedZones, pinned: Pinned, forwarding: Forwarding | None
+) -> tuple[Handler, ...]:
     return (
         Chaos(options.version, options.server_id).handle,  # class CH
         TransferOut(zones.get, options.allow_transfer, pinned).handle,  # AXFR and IXFR
+        *((forwarding.handle,) if forwarding is not None else ()),  # what lies outside the zones
         ZoneAnswers(zones).handle,  # everything else
     )

@@ -39,7 +39,8 @@ from pippin.engine.counters import (
 )
 from pippin.engine.path import SLOW, Batch, Options, Responder, client_address, reply_place
 from pippin.engine.sockets import Endpoint
-from pippin.query.pipeline import FORMERR, Outcome, Pipeline
+from pippin.forward.handler import Forwarding
+from pippin.query.pipeline import CONCURRENCY, FORMERR, Outcome, Pipeline
 from pippin.query.query import Query, Transport
 from pippin.query.reply import Reply
 from pippin.serve.loop import ORPHAN_PATIENCE, run_loop
@@ -104,6 +105,7 @@ class Worker:
                 cache_bytes=options.cache_bytes,
                 tcp_keepalive=int(options.tcp_idle_timeout),
                 seed=reader.seed,
+                forward_for=options.forward.allow_forward if options.forward is not None else (),
             ),
             reader.counters(),
         )
@@ -114,8 +116,14 @@ class Worker:
         self._verdicts = self._batch.buffers()[-1]
         self._endpoints: list[tuple[socket.socket, Endpoint]] = []
         self._servers: list[asyncio.Server] = []
+        zones = PublishedZones(reader.zone_image)
+        self._forwarding = None if options.forward is None else Forwarding(options.forward, zones)
+        self._refreshes: set[asyncio.Task[None]] = set()
         self._pipeline = Pipeline(
-            handlers(options, PublishedZones(reader.zone_image), reader.pinned), queue_size=options.queue_size
+            handlers(options, zones, reader.pinned, self._forwarding),
+            queue_size=options.queue_size,
+            # Clients that wait for upstreams take no place from those that wait for us.
+            concurrency=CONCURRENCY + (options.forward.in_flight if options.forward is not None else 0),
         )
         self._tcp = TcpServer(
             self._responder.answer_stream,
@@ -162,6 +170,10 @@ class Worker:
         except TimeoutError:
             self._pipeline.close()
         await self._tcp.drain(timeout)
+        for task in self._refreshes:
+            task.cancel()
+        if self._forwarding is not None:
+            self._forwarding.close()
         for sock, _ in self._endpoints:
             sock.close()
         self._endpoints.clear()
@@ -177,7 +189,22 @@ class Worker:
         slow = self._pipeline.statistics()
         self._counters[C_QUEUE_DROPPED] = slow.dropped
         self._counters[C_SLOW_FAILED] = slow.failed
+        self._refresh()
         self._ticker = asyncio.get_running_loop().call_later(TICK, self._tick)
+
+    def _refresh(self) -> None:
+        """Have forwarded answers that are in use asked for anew before their time ends."""
+        if (forwarding := self._forwarding) is None:
+            return
+        for wire in self._responder.take_due():
+            task = asyncio.get_running_loop().create_task(self._refresh_one(forwarding, wire))
+            self._refreshes.add(task)
+            task.add_done_callback(self._refreshes.discard)
+
+    async def _refresh_one(self, forwarding: Forwarding, wire: bytes) -> None:
+        reply = await forwarding.refresh(Query(wire, ("", 0), Transport.UDP))
+        if reply is not None and reply.ttl:
+            self._responder.remember(wire, int(time.time()), reply)
 
     def _follow(self) -> None:
         self._reader.follow(self._responder)
@@ -255,7 +282,8 @@ class Process:
         options = msgspec.json.decode(await self._reader.readline(), type=WorkerOptions)
         if options.core is not None:
             os.sched_setaffinity(0, {options.core})
-        allow_files(options.tcp_clients + FILES_BESIDE_CLIENTS)
+        upstreams = 0 if options.forward is None else 2 * options.forward.in_flight
+        allow_files(options.tcp_clients + upstreams + FILES_BESIDE_CLIENTS)
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
         loop.add_signal_handler(signal.SIGTERM, stop.set)
