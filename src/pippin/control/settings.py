@@ -105,6 +105,13 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         tuple[str, ...],
         Meta(description="Networks that may fetch whole zones (AXFR); everybody else gets REFUSED."),
     ] = ("127.0.0.0/8", "::1/128")
+    client_subnet_from: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Networks of resolvers whose EDNS Client Subnet (RFC 7871) policies take for the client's "
+            "address; from others it is ignored."
+        ),
+    ] = ("0.0.0.0/0", "::/0")
     forward: Annotated[
         ForwardSettings | None,
         Meta(description="Names outside the zones served are asked of other servers. Default: they are REFUSED."),
@@ -219,14 +226,12 @@ def _impossible(settings: Settings) -> Iterator[tuple[str, str]]:
             yield "listen", str(error)
     for address in {address for address in settings.listen if settings.listen.count(address) > 1}:
         yield "listen", f"{address!r} is there twice; once is enough"
-    for network in settings.allow_transfer:
-        try:
-            ipaddress.ip_network(network)
-        except ValueError as error:
-            yield (
-                "allow_transfer",
-                f"{network!r} is no network: {error}; right would be 192.0.2.0/24 or 2001:db8::/32",
-            )
+    for key in ("allow_transfer", "client_subnet_from"):
+        for network in getattr(settings, key):
+            try:
+                ipaddress.ip_network(network)
+            except ValueError as error:
+                yield key, f"{network!r} is no network: {error}; right would be 192.0.2.0/24 or 2001:db8::/32"
     if settings.forward is not None:
         yield from problems(settings.forward)
 

@@ -42,6 +42,7 @@ class WorkerOptions(Struct, frozen=True, forbid_unknown_fields=True):
     tcp_write_timeout: float = 5.0
     tcp_pipeline: int = 128
     drain_timeout: float = 5.0
+    client_subnet_from: tuple[str, ...] = ("0.0.0.0/0", "::/0")
     forward: ForwardSettings | None = None
     policies: tuple[str, ...] = ()
     """Files of policies, in this order."""

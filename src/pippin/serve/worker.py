@@ -105,6 +105,7 @@ class Worker:
                 cache_bytes=options.cache_bytes,
                 tcp_keepalive=int(options.tcp_idle_timeout),
                 seed=reader.seed,
+                subnet_from=options.client_subnet_from,
                 forward_for=options.forward.allow_forward if options.forward is not None else (),
             ),
             reader.counters(),
