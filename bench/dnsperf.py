@@ -81,11 +81,15 @@ def run(
 ) -> Outcome:
     """Ask 127.0.0.1:`port` the questions of `stream` for `seconds`, at most `rate` a second.
 
+    A stream called `*.wire` holds whole messages, each after its length in two octets; others a name and a type in
+    each line.
     With `rate`, each query's latency is recorded (dnsperf's verbose mode, written to a file in `scratch`).
     """
     command = ["taskset", "-c", ",".join(map(str, sorted(cpus))), "dnsperf", "-s", "127.0.0.1", "-p", str(port)]
     command += ["-d", str(stream), "-l", f"{max(1, round(seconds))}", "-m", transport, "-c", str(clients), "-T", "1"]
     command += ["-q", str(OUTSTANDING), "-t", "2", "-W"]
+    if stream.suffix == ".wire":
+        command.append("-B")
     if dnssec_ok:
         command.append("-D")
     elif edns:

@@ -165,6 +165,8 @@ class Load:
     dnssec_ok: bool = False
     transport: str = "udp"
     clients: int = dnsperf.CLIENTS
+    rate: float | None = None
+    """Questions a second for each worker; None: as many as are answered."""
 
 
 def rate_turn(
@@ -201,7 +203,7 @@ def rate_turn(
                 check.compare(lines, found, expected, kind.follows_aliases)
             ask(peer.port, WARM_UP_SECONDS)
             before = process.cpu_time()
-            outcome = ask(peer.port, bench.seconds)
+            outcome = ask(peer.port, bench.seconds, load.rate and load.rate * workers)
             spent = process.cpu_time() - before
             if not outcome.answered or not process.is_running():
                 raise NoStart("no answers under load")

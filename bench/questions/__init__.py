@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from bench.question import Figure, Question, Row, Target
-from bench.questions import hot, load, many_zones, mixed, nxdomain, referral, signed, tcp, uncompiled, workers
+from bench.questions import (
+    hot,
+    load,
+    many_zones,
+    mixed,
+    nxdomain,
+    policies,
+    referral,
+    signed,
+    tcp,
+    uncompiled,
+    workers,
+)
 
 QUESTIONS: tuple[Question, ...] = (
     mixed.QUESTION,
@@ -19,6 +31,9 @@ QUESTIONS: tuple[Question, ...] = (
     many_zones.QUESTION,
     workers.QUESTION,
     uncompiled.QUESTION,
+    policies.WEIGHTED,
+    policies.COUNTRY,
+    policies.STRANGERS,
 )
 
 __all__ = ["QUESTIONS", "Figure", "Question", "Row", "Target"]
