@@ -11,6 +11,7 @@ import pippin
 from pippin.control.places import ZONE_FILE_ENDINGS
 from pippin.control.settings import Settings, describe
 from pippin.source.masterfile import WITHOUT_NS
+from pippin.source.settings import SourceSettings
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -34,7 +35,7 @@ def test_every_setting_is_documented_as_it_is_declared() -> None:
 def test_example_settings_exist() -> None:
     keys = re.findall(r"^(\w+) = ", CONFIGURATION.read_text(), re.MULTILINE)
     assert keys
-    assert set(keys) <= {*Settings.__struct_fields__, "origin", "file"}
+    assert set(keys) <= {*Settings.__struct_fields__, "origin", "file", *SourceSettings.__struct_fields__}
 
 
 def test_zone_file_endings_and_the_mark_of_exports_are_those_of_the_code() -> None:

@@ -9,7 +9,8 @@ was made from: a zone whose files have not changed is taken from the store as it
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,8 @@ class _Note(msgspec.Struct, frozen=True, array_like=True):
     """The version of Pippin; another one may read files, and lay out answers, in another way."""
     marks: str = ""
     """`Marks.digest` of what policies answer for in it."""
+    version: str = ""
+    """`Loaded.version`, for sources without files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,8 @@ class Outcome:
     dependencies: tuple[Dependency, ...]
     warned: bool = True
     """False: errors were looked for, warnings were not, the zone is too large."""
+    since: float = 0.0
+    """Unix time from which on this server has served this version; 0: it does not."""
 
     @property
     def zone_name(self) -> str:
@@ -97,6 +102,8 @@ class Changes:
         self._stored = dict(_stored_in(store))
         self.marks: Marks = NO_MARKS
         """What policies answer for, in the zones published from now on."""
+        self.rank: Callable[[Place], int] = lambda place: 0
+        """Which of two places with the same zone counts: the one with the lower rank; if equal, the first to come."""
 
     def served(self) -> Iterable[Outcome]:
         """The last outcome of every place whose zone is served."""
@@ -105,16 +112,28 @@ class Changes:
     def places(self) -> set[Place]:
         return set(self._served)
 
+    def owner(self, origin: bytes) -> Place | None:
+        """The place whose zone of that name is served."""
+        return self._place_of.get(origin)
+
+    def stored(self, database: Place) -> dict[Place, str]:
+        """The zones that an earlier run left in the store from this database, and their versions."""
+        found = [key for key in self._stored if key[0] == database.source and key[1] is not None]
+        return {Place(database.path, key[1], database.database): self._stored[key].note.version for key in found}
+
     def keep(self, place: Place) -> Outcome | None:
         """What the store holds from this place; None: it has to be read.
 
-        That is if its files, the policies that answer in it, or Pippin itself have changed since.
+        That is if its files, the policies that answer in it, or Pippin itself have changed since. Whether a database
+        has is for the caller to find out.
         """
         stored = self._stored.pop(_key(place), None)
         if stored is None or stored.origin in self._place_of:
             return None
         files = tuple(Dependency(*file) for file in stored.note.files)
-        kept = Outcome(place, stored.origin, True, stored.serial, stored.records, (), files)
+        kept = Outcome(
+            place, stored.origin, True, stored.serial, stored.records, (), files, since=time.time()
+        )
         self._serve(kept)  # also if its files have changed: until they are read, this is what there is to serve
         if stored.note.compiled_by != __version__ or stored.note.marks != self.marks.digest(stored.origin):
             return None
@@ -123,7 +142,8 @@ class Changes:
     def apply(self, new: Prepared) -> Outcome:
         """Publish what was prepared, or say why not."""
         owner, old = self._place_of.get(new.origin), self._served.get(new.place)
-        if owner is not None and owner != new.place:
+        is_taken = owner is not None and owner != new.place
+        if is_taken and (new.image is None or self.rank(owner) <= self.rank(new.place)):
             what = f"zone {name_of(new.origin)} is served from {owner} already; the first one listed wins"
             return _rejected(new, old, Problem(new.place.path, 0, 0, what))
         if new.image is None:
@@ -135,8 +155,18 @@ class Changes:
             return _rejected(new, old, Problem(new.place.path, 0, 0, what))
         if old is not None and old.origin != new.origin:
             self.withdraw(new.place)
+        if is_taken:
+            del self._served[owner]
         outcome = Outcome(
-            new.place, new.origin, True, new.serial, new.records, new.problems, new.dependencies, new.warned
+            new.place,
+            new.origin,
+            True,
+            new.serial,
+            new.records,
+            new.problems,
+            new.dependencies,
+            new.warned,
+            time.time(),
         )
         self._serve(outcome)
         return outcome
@@ -168,17 +198,20 @@ class Changes:
 
 def _rejected(new: Prepared, old: Outcome | None, *why: Problem) -> Outcome:
     serial, records = (old.serial, old.records) if old else (0, 0)
-    return Outcome(new.place, new.origin, False, serial, records, (*new.problems, *why), new.dependencies)
+    since = old.since if old else 0.0
+    return Outcome(
+        new.place, new.origin, False, serial, records, (*new.problems, *why), new.dependencies, since=since
+    )
 
 
-def note_for(place: Place, dependencies: Iterable[Dependency], marks: str = "") -> bytes:
+def note_for(place: Place, dependencies: Iterable[Dependency], marks: str = "", version: str = "") -> bytes:
     """The note that a compiled zone carries about where it came from; `marks` is the digest of its own."""
     files = tuple((os.path.abspath(file.path), file.size, file.mtime_ns) for file in dependencies)
-    return msgspec.json.encode(_Note(*_key(place), files, __version__, marks))
+    return msgspec.json.encode(_Note(*_key(place), files, __version__, marks, version))
 
 
 def _key(place: Place) -> tuple[str, str | None]:
-    return os.path.abspath(place.path), place.origin
+    return place.source, place.origin
 
 
 def _stored_in(store: Store) -> Iterator[tuple[tuple[str, str | None], _Stored]]:

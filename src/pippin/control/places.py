@@ -1,4 +1,7 @@
-"""Places: where zones are read from, as the operator names them. A folder stands for the zone files in it."""
+"""Places: where zones are read from, as the operator names them.
+
+A folder stands for the zone files in it, a database for the zones in its tables.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pippin.control.settings import Settings
+from pippin.source.sql.url import DatabaseURL, is_database, parse_url
 
 ZONE_FILE_ENDINGS = frozenset({".zone", ".csv", ".db", ".signed"})
 """What makes a file in a folder a zone. Others are left alone: includes, keys, journals, what editors leave behind."""
@@ -19,32 +23,58 @@ class Place:
 
     path: str
     origin: str | None = None
+    database: DatabaseURL | None = None
+    """Where this is a zone of a database, or, without `origin`, all of them; `path` is then the URL as it is shown."""
+
+    @property
+    def source(self) -> str:
+        """What to call it: the absolute path of a file, or a database."""
+        return self.path if self.database else os.path.abspath(self.path)
+
+    @property
+    def is_whole_database(self) -> bool:
+        return self.database is not None and self.origin is None
 
     def __str__(self) -> str:
         return self.path if self.origin is None else f"{self.origin}={self.path}"
 
 
 def parse_place(argument: str) -> Place:
-    """`FILE`, `FOLDER` or `ORIGIN=FILE`. A file that exists under the whole name is meant as it is."""
+    """`FILE`, `FOLDER`, `ORIGIN=FILE` or the URL of a database (else `DatabaseError`).
+
+    A file that exists under the whole name is meant as it is.
+    """
+    if is_database(argument):
+        return database_place(parse_url(argument))
     origin, equals, path = argument.partition("=")
     if not equals or "/" in origin or Path(argument).exists():
         return Place(argument)
     return Place(path, origin)
 
 
+def database_place(url: DatabaseURL) -> Place:
+    return Place(str(url), None, url)
+
+
 def places_in(settings: Settings) -> Iterator[Place]:
-    """The places a configuration names, in its order: single zones first, then the folder."""
+    """The places a configuration names: single zones first, then the folder, then other sources; each in its order."""
     for zone in settings.zone:
         yield Place(zone.file, zone.origin)
     if settings.zones is not None:
         yield Place(settings.zones)
+    for source in settings.source:
+        assert source.url is not None  # reading the settings has put it there
+        yield database_place(parse_url(source.url, interval=source.interval))
 
 
 def expand(places: Iterable[Place]) -> list[Place]:
-    """Replace folders by the zone files in them, sorted by name. What does not exist stays, for `load` to report."""
+    """Replace folders by the zone files in them, sorted by name. What does not exist stays, for `load` to report.
+
+    Databases stay too: they have to be asked.
+    """
     expanded: dict[Place, None] = {}
     for place in places:
-        if os.path.isdir(place.path):
+        if place.database is None and os.path.isdir(place.path):
             expanded.update(dict.fromkeys(Place(path) for path in sorted(_zone_files_in(place.path))))
         else:
             expanded[place] = None

@@ -11,6 +11,7 @@ from pippin.control.places import Place
 from pippin.engine import layout
 from pippin.engine.compile import compile_zone
 from pippin.source.files import load
+from pippin.source.loaded import Loaded
 from pippin.zone.check import check
 from pippin.zone.problem import Problem
 
@@ -26,26 +27,41 @@ def prepare(place: Place, seed: int, *, thorough: bool = False, marks: Marks = N
 
     Errors are always found, warnings only in zones up to `WARNED_SIZE` unless `thorough`.
     """
-    loaded = load(place.path, place.origin)
+    if place.database is not None and place.origin is not None:
+        from pippin.source.sql.database import load_zone  # not on top: who has no database has no driver either
+
+        loaded = load_zone(place.database, place.origin)
+    else:
+        loaded = load(place.path, place.origin)
+    return prepare_loaded(place, loaded, seed, thorough=thorough, marks=marks)
+
+
+def prepare_loaded(
+    place: Place, loaded: Loaded, seed: int, *, thorough: bool = False, marks: Marks = NO_MARKS
+) -> Prepared:
+    """The same for a zone that has been read already."""
     image, problems = None, list(loaded.problems)
     warned = thorough or len(loaded.records) <= WARNED_SIZE
     if loaded.origin and loaded.records:
         own = marks.of(loaded.origin)
-        note = note_for(place, loaded.dependencies, marks.digest(loaded.origin))
+        note = note_for(place, loaded.dependencies, marks.digest(loaded.origin), loaded.version)
         image, findings = compile_zone(loaded.records, loaded.origin, seed, note, own)
         findings = [finding for finding in findings if finding[0] not in ANOTHER_ZONES]
         broken = has_errors(problems)
         if broken:
             # What is wrong with the records that could be read; what the zone lacks may be in the others.
             findings = [finding for finding in findings if finding[1] >= 0]
-        problems += check(
-            loaded.records,
-            loaded.origin,
-            loaded.files,
-            findings,
-            is_master_file=loaded.is_master_file,
-            warnings=not broken and warned,
-            marks=own,
+        problems += map(
+            loaded.locate,
+            check(
+                loaded.records,
+                loaded.origin,
+                loaded.files,
+                findings,
+                is_master_file=loaded.is_master_file,
+                warnings=not broken and warned,
+                marks=own,
+            ),
         )
     elif not problems:
         problems.append(Problem(place.path, 0, 0, "there are no records; a zone begins with its SOA record"))

@@ -62,6 +62,8 @@ def stop() -> None:
 
 
 def _prepare(place: Place, seed: int, marks: Marks) -> Prepared:
+    if place.database is not None:
+        return _prepare_here(place, seed, marks)
     try:
         is_large = os.stat(place.path).st_size >= LARGE
     except OSError:

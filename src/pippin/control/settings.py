@@ -19,6 +19,9 @@ from msgspec import Meta, Struct
 
 from pippin.forward.settings import ForwardSettings, problems
 from pippin.serve.listen import ListenError, parse_address
+from pippin.source import settings as source_settings
+from pippin.source.settings import SourceSettings
+from pippin.source.sql.url import DatabaseError
 
 DEFAULT_LISTEN = ("127.0.0.1:5300", "[::1]:5300")
 
@@ -59,6 +62,10 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         str | None,
         Meta(description="A folder: every .zone, .csv, .db and .signed file in it is a zone."),
     ] = None
+    source: Annotated[
+        tuple[SourceSettings, ...],
+        Meta(description="Databases. Of two places with the same zone the first one counts: files, then these in order."),
+    ] = ()
     policies: Annotated[
         tuple[str, ...], Meta(description="Python files of policies (answers that are programmed).")
     ] = ()
@@ -172,12 +179,17 @@ def parse_settings(text: str, path: Path) -> Settings:
     wrong = [f"{path}:{_line_of(text, (key,))}: {key}: {message}" for key, message in _impossible(settings)]
     if wrong:
         raise SettingsError("\n".join(wrong))
-    return _absolute(settings, path.parent)
+    settings = _absolute(settings, path.parent)
+    try:
+        source = source_settings.resolved(settings.source, path.parent)
+    except DatabaseError as error:
+        raise SettingsError(f"{path}:{_line_of(text, ('source',))}: source: {error}") from None
+    return msgspec.structs.replace(settings, source=source)
 
 
 def describe() -> Iterator[tuple[str, str, object, str]]:
     """Name, type, default and meaning of every setting, for the documentation."""
-    for owner, prefix in ((Settings, ""), (ZoneSettings, "zone."), (ForwardSettings, "forward.")):
+    for owner, prefix in ((Settings, ""), (ZoneSettings, "zone."), (SourceSettings, "source."), (ForwardSettings, "forward.")):
         hints = get_type_hints(owner, include_extras=True)
         for field in msgspec.structs.fields(owner):
             base, meta = hints[field.name].__args__[0], hints[field.name].__metadata__[0]
@@ -194,6 +206,7 @@ def _type_name(hint: Any) -> str:
         bool: "true or false",
         tuple[str, ...]: "list of texts",
         tuple[ZoneSettings, ...]: "tables",
+        tuple[SourceSettings, ...]: "tables",
         ForwardSettings | None: "table",
         dict[str, tuple[str, ...]]: "lists of texts",
     }
@@ -209,12 +222,16 @@ def _unknown_keys(
             close = difflib.get_close_matches(key, known, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(known)}"
             yield (*place, key), f"unknown key {'.'.join((*place, key))!r}, {hint}"
-        elif owner is Settings and key == "zone" and isinstance(value, list):
+        elif owner is Settings and key in _TABLES and isinstance(value, list):
             for item in value:
                 if isinstance(item, dict):
-                    yield from _unknown_keys(ZoneSettings, item, (key,))
+                    yield from _unknown_keys(_TABLES[key], item, (key,))
         elif owner is Settings and key == "forward" and isinstance(value, dict):
             yield from _unknown_keys(ForwardSettings, value, (key,))
+
+
+_TABLES: dict[str, type[Struct]] = {"zone": ZoneSettings, "source": SourceSettings}
+"""What a configuration can have several of."""
 
 
 def _impossible(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -232,6 +249,7 @@ def _impossible(settings: Settings) -> Iterator[tuple[str, str]]:
                 ipaddress.ip_network(network)
             except ValueError as error:
                 yield key, f"{network!r} is no network: {error}; right would be 192.0.2.0/24 or 2001:db8::/32"
+    yield from source_settings.problems(settings.source)
     if settings.forward is not None:
         yield from problems(settings.forward)
 

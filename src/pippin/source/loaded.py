@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pippin.zone.problem import Problem
@@ -14,6 +15,10 @@ class Dependency:
     path: str
     size: int
     mtime_ns: int
+
+
+def _as_it_is(problem: Problem) -> Problem:
+    return problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +34,7 @@ class Loaded:
     problems: tuple[Problem, ...]
     is_master_file: bool = True
     """False for a CSV, and the export of one: NS records are not expected there, only warned about if missing."""
+    version: str = ""
+    """For sources without files: equal versions, equal records. Empty: not known."""
+    locate: Callable[[Problem], Problem] = _as_it_is
+    """Puts the true place into a problem whose line is that of a record: a row of a table, say."""

@@ -1,0 +1,75 @@
+"""What `[[source]]` can say: where zones come from that are in no file.
+
+Values and their checks only; the control process reads this without any database driver.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from pippin.source.sql.url import INTERVAL, DatabaseError, masked, parse_url
+
+
+class SourceSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """One `[[source]]`. Exactly one of the first three says where it is."""
+
+    url: Annotated[
+        str | None,
+        Meta(
+            description="A database with PowerDNS' tables: `postgresql://user:password@host/name`, `mysql://…`, "
+            "`sqlite:///zones.db`. All its zones are served."
+        ),
+    ] = None
+    url_file: Annotated[
+        str | None, Meta(description="A file that has the URL in it, for URLs with a password.")
+    ] = None
+    url_env: Annotated[str | None, Meta(description="An environment variable that has the URL in it.")] = None
+    interval: Annotated[
+        float,
+        Meta(
+            ge=0.05,
+            description="Seconds between two looks for changes, where the database does not tell of them by itself.",
+        ),
+    ] = INTERVAL
+
+    def __repr__(self) -> str:
+        return f"SourceSettings(url={masked(self.url or '')!r}, interval={self.interval!r})"
+
+
+def problems(sources: tuple[SourceSettings, ...]) -> Iterator[tuple[str, str]]:
+    """What types cannot tell: (key, message)."""
+    for source in sources:
+        given = [name for name in ("url", "url_file", "url_env") if getattr(source, name) is not None]
+        if len(given) != 1:
+            yield "source", f"say where it is with one of url, url_file and url_env; found: {', '.join(given) or 'none'}"
+
+
+def resolved(
+    sources: tuple[SourceSettings, ...], folder: Path, environment: Mapping[str, str] = os.environ
+) -> tuple[SourceSettings, ...]:
+    """With `url` as `places` wants it, wherever it came from. `DatabaseError` has no secrets in it."""
+    return tuple(
+        msgspec.structs.replace(source, url=parse_url(_text_of(source, folder, environment), folder).url)
+        for source in sources
+    )
+
+
+def _text_of(source: SourceSettings, folder: Path, environment: Mapping[str, str]) -> str:
+    if source.url_file is not None:
+        path = folder / source.url_file
+        try:
+            return path.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise DatabaseError(f"url_file: {path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if source.url_env is not None:
+        if not environment.get(source.url_env):
+            raise DatabaseError(f"url_env: there is no environment variable {source.url_env}")
+        return environment[source.url_env].strip()
+    assert source.url is not None  # `problems` has seen to that
+    return source.url
