@@ -50,36 +50,35 @@ class Asking:
         self._responder = Responder(Options())
         self.last: Reply | None = None
 
-    async def ask(self, name: str, rdtype: str = "A", **how: Any) -> dns.message.Message:
-        """The reply that a client sees. `how`: client, recursive, dnssec, checking_disabled, authentic."""
-        outcome, query, client = await self._offer(name, rdtype, **how)
-        assert isinstance(outcome, Reply)
-        self.last = outcome
-        wire = self._responder.finish(query, client_from(client, 5353), int(self.clock()), True, outcome)
-        return dns.message.from_wire(wire)
-
-    async def _offer(
+    async def ask(
         self,
         name: str,
-        rdtype: str,
+        rdtype: str = "A",
         *,
         client: str = CLIENT,
         recursive: bool = True,
         dnssec: bool = False,
         checking_disabled: bool = False,
         authentic: bool = False,
-    ) -> tuple[Outcome, bytes, str]:
+    ) -> dns.message.Message:
+        """The reply that a client sees."""
         message = dns.message.make_query(name, rdtype, use_edns=0, want_dnssec=dnssec)
         message.flags = dns.flags.Flag(0)
         message.flags |= dns.flags.RD if recursive else 0
         message.flags |= dns.flags.CD if checking_disabled else 0
         message.flags |= dns.flags.AD if authentic else 0
+        return await self.ask_message(message, client)
+
+    async def ask_message(self, message: dns.message.Message, client: str = CLIENT) -> dns.message.Message:
         wire = message.to_wire()
         answered: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self.pipeline.offer(
-            Query(wire, (client, 5353), Transport.UDP), lambda _, outcome: answered.set_result(outcome)
-        )
-        return await answered, wire, client
+        query = Query(wire, (client, 5353), Transport.UDP)
+        self.pipeline.offer(query, lambda _, outcome: answered.set_result(outcome))
+        outcome = await answered
+        assert isinstance(outcome, Reply)
+        self.last = outcome
+        reply = self._responder.finish(wire, client_from(client, 5353), int(self.clock()), True, outcome)
+        return dns.message.from_wire(reply)
 
     def close(self) -> None:
         self.pipeline.close()
