@@ -94,9 +94,9 @@ AUDIT_LIMIT = 16  # samples waiting to be looked at
 UNMEMOIZED_LIMIT = 256  # plans kept ready for `draw_plan`
 
 # What things take in memory: rounded up from measurements (CPython 3.11, 64 bits, with their dictionary slots)
-STEP_COST = 250
-BRANCH_COST = 250
-PLAN_COST = 700
+STEP_COST = 180
+BRANCH_COST = 230
+PLAN_COST = 950
 PLAN_NODE_COST = 260
 
 # What `plan.py` writes, as C constants

@@ -49,7 +49,7 @@ LENGTH = 6
 TURN = 5  # of a rotation
 BITS4 = 5  # of a sticky choice
 BITS6 = 6
-IDENTITY = 7  # among sticky siblings: a hash of the records and outcomes in it
+IDENTITY = 7  # of a child of a sticky choice
 
 RECORD = 1
 CNAME = 2
@@ -132,8 +132,8 @@ class _Compiler:
         self.bits4 = 0
         self.bits6 = 0
 
-    def add(self, plan: Any, weight: Any, depth: int) -> bytes:
-        """Write a node and all below it; returns what stands for the records and outcomes in it."""
+    def add(self, plan: Any, weight: Any, depth: int) -> None:
+        """Write a node and all below it."""
         if not isinstance(plan, tuple) or not plan or not isinstance(plan[0], str) or plan[0] not in OPS:
             raise ValueError(f"no plan: {plan!r:.200}")
         if depth > DEPTH_LIMIT:
@@ -142,21 +142,22 @@ class _Compiler:
         if at >= STRIDE * NODE_LIMIT:
             raise ValueError(f"a plan has more than {NODE_LIMIT} nodes")
         self.code += (OPS[plan[0]], 0, 0, _number(weight, 0, WEIGHT_LIMIT, "weight"), 0, 0, 0, 0)
-        identity = self._node(at, depth, plan)
-        self.code[at + END] = len(self.code)
-        return identity
-
-    def _node(self, at: int, depth: int, plan: tuple[Any, ...]) -> bytes:
-        name = plan[0]
-        if len(plan) != PARTS[name]:
+        if len(plan) != PARTS[plan[0]]:
             raise ValueError(f"no plan: {plan!r:.200}")
-        if name == "record":
-            return self._record(at, *plan[1:])
-        if name == "outcome":
+        if plan[0] == "record":
+            self._record(at, *plan[1:])
+        elif plan[0] == "outcome":
             self.code[at + N] = _number(plan[1], NODATA, SERVFAIL, "outcome")
-            return bytes([plan[1]])
-        if name == "open":
-            return self._children((plan[1],), depth)
+        elif plan[0] == "open":
+            self.add(plan[1], 1, depth + 1)
+        else:
+            self._group(at, depth, plan)
+        self.code[at + END] = len(self.code)
+
+    def _group(self, at: int, depth: int, plan: tuple[Any, ...]) -> None:
+        name, children = plan[0], plan[-1]
+        if not isinstance(children, tuple):
+            raise ValueError(f"no children: {children!r:.200}")
         wanted = 1
         if name == "all":
             wanted = NODE_LIMIT
@@ -171,31 +172,37 @@ class _Compiler:
             self.bits4 = max(self.bits4, plan[2])
             self.bits6 = max(self.bits6, plan[3])
         self.code[at + N] = wanted
-        return self._children(plan[-1], depth, weighted=name in ("weighted", "sticky"))
-
-    def _children(self, children: Any, depth: int, weighted: bool = False) -> bytes:
-        if not isinstance(children, tuple):
-            raise ValueError(f"no children: {children!r:.200}")
-        identities = []
+        weight = 1
+        weighted = name in ("weighted", "sticky")
         for child in children:
-            weight = 1
             if weighted:
                 if not isinstance(child, tuple) or len(child) != 2:
                     raise ValueError(f"no weight and child: {child!r:.200}")
                 weight, child = child
-            at = len(self.code)
-            digest = blake2b(self.add(child, weight, depth + 1), digest_size=8).digest()
-            self.code[at + IDENTITY] = int.from_bytes(digest, "big")
-            identities.append(digest)
-        return b"".join(identities)
+            place = len(self.code)
+            self.add(child, weight, depth + 1)
+            if name == "sticky":
+                self.code[place + IDENTITY] = self._identity(place)
 
-    def _record(self, at: int, rdtype: Any, rdata: Any, ttl: Any, row: Any) -> bytes:
+    def _identity(self, at: int) -> int:
+        """A hash of the records and outcomes in a node, of nothing that a new configuration may number anew."""
+        content = blake2b(digest_size=8)
+        for node in range(at, len(self.code), STRIDE):
+            op, start, length = self.code[node + OP], self.code[node + START], self.code[node + LENGTH]
+            if op in (RECORD, CNAME):
+                content.update(self.records[start + 2 : start + 4])
+                content.update(self.records[start + 10 : start + length])
+            elif op == OUTCOME:
+                content.update(bytes([self.code[node + N]]))
+        return int.from_bytes(content.digest(), "big")
+
+    def _record(self, at: int, rdtype: Any, rdata: Any, ttl: Any, row: Any) -> None:
         _number(rdtype, 1, 0xFFFF, "record type")
         if not isinstance(rdata, bytes) or len(rdata) > BODY_SIZE - RECORD_FIXED:
             raise ValueError(f"no rdata, or more than fits a message: {rdata!r:.200}")
         if _number(ttl, -1, 0x7FFFFFFF, "TTL") < 0:
             ttl = self.ttl
-        content: bytes = rdtype.to_bytes(2, "big") + rdata
+        content = rdtype.to_bytes(2, "big") + rdata
         place = self.places.get(content)
         if place is None:
             place = self.places[content] = len(self.records)
@@ -210,7 +217,6 @@ class _Compiler:
         self.code[at + ROW] = 1 + _number(row, -1, self.rows - 1, "row of the health table")
         self.code[at + START] = place
         self.code[at + LENGTH] = RECORD_FIXED + len(rdata)
-        return content
 
 
 def _number(value: Any, low: int, high: int, what: str) -> int:
