@@ -65,7 +65,9 @@ def test_clients_from_elsewhere_are_refused(client: str) -> None:
     run(test())
 
 
-@pytest.mark.parametrize("client", ["127.0.0.9", "10.1.2.3", "172.31.255.255", "192.168.7.7", "::1", "fd00::1"])
+@pytest.mark.parametrize(
+    "client", ["127.0.0.9", "10.1.2.3", "172.31.255.255", "192.168.7.7", "::1", "fd00::1"]
+)
 def test_private_networks_may(client: str) -> None:
     async def test() -> None:
         async with Upstream() as upstream:
@@ -312,7 +314,10 @@ def test_do_and_cd_are_passed_on_and_answers_kept_apart() -> None:
             for dnssec in (False, True):
                 for disabled in (False, True):
                     await asking.ask("www.example.net.", dnssec=dnssec, checking_disabled=disabled)
-            seen = [(bool(a.query.ednsflags & dns.flags.DO), bool(a.query.flags & dns.flags.CD)) for a in upstream.asked]
+            seen = [
+                (bool(a.query.ednsflags & dns.flags.DO), bool(a.query.flags & dns.flags.CD))
+                for a in upstream.asked
+            ]
             assert sorted(seen) == [(False, False), (False, True), (True, False), (True, True)]
             assert all(a.query.payload == 1232 and not a.query.options for a in upstream.asked)
             asking.close()

@@ -1,0 +1,216 @@
+"""Several upstreams: who is asked first, and what happens when one is silent, fails, or goes away."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import dns.rcode
+
+from pippin.forward.settings import ForwardSettings
+from tests.forward.asking import Asking, addresses, run
+from tests.forward.upstreams import Asked, Upstream, silent
+
+
+def forwarding_to(*upstreams: Upstream, **settings: object) -> Asking:
+    return Asking(ForwardSettings(upstreams=tuple(u.text for u in upstreams), **settings))  # type: ignore[arg-type]
+
+
+def says(address: str, delay: float = 0.0) -> Upstream:
+    def script(asked: Asked) -> None:
+        asyncio.get_running_loop().call_later(delay, asked.give, f"{asked.name} 300 IN A {address}")
+
+    return Upstream(script)
+
+
+async def answers(asking: Asking, count: int, start: int = 0) -> list[str]:
+    return [addresses(await asking.ask(f"h{start + n}.example.net."))[0] for n in range(count)]
+
+
+def test_rotation_gives_each_its_turn() -> None:
+    async def test() -> None:
+        async with says("192.0.2.1") as one, says("192.0.2.2") as two, says("192.0.2.3") as three:
+            asking = forwarding_to(one, two, three, mode="rotate")
+            found = await answers(asking, 30)
+            assert [found.count(f"192.0.2.{n}") for n in (1, 2, 3)] == [10, 10, 10]
+            asking.close()
+
+    run(test())
+
+
+def test_ordered_asks_the_first_while_it_answers() -> None:
+    async def test() -> None:
+        async with says("192.0.2.1") as one, says("192.0.2.2") as two:
+            asking = forwarding_to(one, two, mode="ordered")
+            assert await answers(asking, 10) == ["192.0.2.1"] * 10
+            assert not two.asked
+            asking.close()
+
+    run(test())
+
+
+def test_fastest_finds_the_fastest_and_still_looks_at_the_others_at_times() -> None:
+    async def test() -> None:
+        async with says("192.0.2.1", delay=0.03) as slow, says("192.0.2.2", delay=0.001) as quick:
+            asking = forwarding_to(slow, quick, mode="fastest")
+            found = await answers(asking, 100)
+            assert found.count("192.0.2.2") > 80
+            assert len(slow.asked) >= 1
+            asking.close()
+
+    run(test())
+
+
+def test_the_second_is_asked_when_the_first_is_silent_and_the_first_rests_then() -> None:
+    async def test() -> None:
+        async with Upstream(silent) as dead, says("192.0.2.2") as living:
+            asking = forwarding_to(dead, living, mode="ordered")
+            began = time.monotonic()
+            assert await answers(asking, 20) == ["192.0.2.2"] * 20
+            assert time.monotonic() - began < 10  # three waits, and then none
+            assert len(dead.asked) < 8
+            first, second = asking.forwarding.statistics().forwarder.upstreams
+            assert first.resting
+            assert not second.resting
+            asking.close()
+
+    run(test())
+
+
+def test_an_upstream_that_comes_back_is_noticed_without_clients_paying() -> None:
+    async def test() -> None:
+        async with Upstream(silent) as back, says("192.0.2.2") as living:
+            asking = forwarding_to(back, living, mode="ordered")
+            await answers(asking, 5)
+            back.script = lambda asked: asked.give(f"{asked.name} 300 IN A 192.0.2.1")
+            for number in range(100):
+                await answers(asking, 1, start=100 + number)
+                if not asking.forwarding.statistics().forwarder.upstreams[0].resting:
+                    break
+                await asyncio.sleep(0.1)
+            assert await answers(asking, 3, start=500) == ["192.0.2.1"] * 3
+            asking.close()
+
+    run(test())
+
+
+def test_one_of_two_dies_under_questions_and_nothing_is_lost() -> None:
+    async def test() -> None:
+        async with says("192.0.2.2") as living:
+            async with says("192.0.2.1") as dying:
+                asking = forwarding_to(dying, living, mode="rotate")
+                await answers(asking, 20)
+            found = await answers(asking, 40, start=100)  # its port is closed now
+            assert found == ["192.0.2.2"] * 40
+            assert asking.forwarding.statistics().forwarder.upstreams[0].unreachable >= 1
+            asking.close()
+
+    run(test())
+
+
+def test_servfail_and_refused_of_one_are_asked_of_the_next() -> None:
+    async def test() -> None:
+        for rcode in (dns.rcode.SERVFAIL, dns.rcode.REFUSED, dns.rcode.NOTIMP, dns.rcode.FORMERR):
+            async with (
+                Upstream(lambda asked, code=rcode: asked.give(rcode=code)) as failing,
+                says("192.0.2.2") as good,
+            ):
+                asking = forwarding_to(failing, good, mode="ordered")
+                assert await answers(asking, 3) == ["192.0.2.2"] * 3
+                asking.close()
+
+    run(test())
+
+
+def test_a_referral_is_no_answer() -> None:
+    """An authoritative server in the place of a resolver: the next one is asked."""
+
+    def refers(asked: Asked) -> None:
+        reply = asked.reply(authority=("net. 3600 IN NS a.gtld-servers.net.",))
+        reply.flags &= ~0x0080  # RA
+        asked.send(reply.to_wire())
+
+    async def test() -> None:
+        async with Upstream(refers) as lame, says("192.0.2.2") as good:
+            asking = forwarding_to(lame, good, mode="ordered")
+            assert await answers(asking, 2) == ["192.0.2.2"] * 2
+            asking.close()
+
+    run(test())
+
+
+def test_a_late_answer_of_the_first_still_counts() -> None:
+    async def test() -> None:
+        async with says("192.0.2.1", delay=0.9) as late, Upstream(silent) as dead:
+            asking = forwarding_to(late, dead, mode="ordered")
+            assert await answers(asking, 1) == ["192.0.2.1"]
+            assert len(dead.asked) >= 1
+            asking.close()
+
+    run(test())
+
+
+def test_a_lost_packet_is_sent_again_to_a_single_upstream() -> None:
+    seen: list[str] = []
+
+    def loses_the_first(asked: Asked) -> None:
+        seen.append(asked.name)
+        if len(seen) > 1:
+            asked.give(f"{asked.name} 300 IN A 192.0.2.1")
+
+    async def test() -> None:
+        async with Upstream(loses_the_first) as upstream:
+            asking = forwarding_to(upstream)
+            assert await answers(asking, 1) == ["192.0.2.1"]
+            assert len(seen) == 2
+            asking.close()
+
+    run(test())
+
+
+def test_tcp_questions_share_a_connection_and_replies_may_change_order() -> None:
+    def reversed_order(asked: Asked) -> None:
+        number = int(asked.name[1:].partition(".")[0])
+        delay = 0.2 - number * 0.01
+        asyncio.get_running_loop().call_later(delay, asked.give, f"{asked.name} 300 IN A 192.0.2.{number}")
+
+    async def test() -> None:
+        async with Upstream(reversed_order) as upstream:
+            asking = Asking(ForwardSettings(upstreams=(f"tcp://{upstream.text}",)))
+            replies = await asyncio.gather(*(asking.ask(f"h{n}.example.net.") for n in range(10)))
+            assert [addresses(reply) for reply in replies] == [[f"192.0.2.{n}"] for n in range(10)]
+            assert upstream.connections == 1
+            assert {asked.over for asked in upstream.asked} == {"tcp"}
+            asking.close()
+
+    run(test())
+
+
+def test_a_connection_that_the_server_closed_is_opened_again() -> None:
+    async def test() -> None:
+        async with says("192.0.2.1") as upstream:
+            asking = Asking(ForwardSettings(upstreams=(f"tcp://{upstream.text}",)))
+            assert await answers(asking, 3) == ["192.0.2.1"] * 3
+            upstream.close_connections()
+            await asyncio.sleep(0.05)
+            assert await answers(asking, 3, start=10) == ["192.0.2.1"] * 3
+            assert upstream.connections == 2
+            asking.close()
+
+    run(test())
+
+
+def test_a_connection_that_breaks_under_questions_loses_none() -> None:
+    async def test() -> None:
+        async with says("192.0.2.1") as upstream:
+
+            def breaks_once(asked: Asked) -> None:
+                upstream.script = lambda later: later.give(f"{later.name} 300 IN A 192.0.2.1")
+                upstream.close_connections()
+
+            upstream.script = breaks_once
+            asking = Asking(ForwardSettings(upstreams=(f"tcp://{upstream.text}",)))
+            assert await answers(asking, 2) == ["192.0.2.1"] * 2
+            asking.close()
+
+    run(test())
