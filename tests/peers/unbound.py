@@ -37,13 +37,16 @@ remote-control:
 
 
 @contextmanager
-def validating(port: int, anchors: Mapping[str, str]) -> Iterator[Server]:
-    """Resolve the zones of `anchors` (name: DS rdata as text) from the server on `port`, and validate them."""
+def validating(port: int, anchors: Mapping[str, str], extra: str = "") -> Iterator[Server]:
+    """Resolve the zones of `anchors` (name: DS rdata as text) from the server on `port`, and validate them.
+
+    `extra` are lines to add to the configuration, under `server:`.
+    """
     unbound = program("unbound", "unbound")
 
     def configure(folder: Path, own_port: int) -> list[str]:
         text = CONFIGURATION.format(host=HOST, port=own_port, folder=folder)
-        text += "server:\n"
+        text += f"server:\n{extra}"
         for zone, ds in anchors.items():
             text += f'    trust-anchor: "{zone} DS {ds}"\n'
         for zone in anchors:
