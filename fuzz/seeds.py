@@ -14,6 +14,9 @@ NSID = b"\0\3\0\0"
 KEEPALIVE = b"\0\x0b\0\0"
 PADDING = b"\0\x0c\0\4\0\0\0\0"
 SUBNET = b"\0\x08\0\7\0\1\x18\0\xc0\0\2"
+SUBNET_ZERO = b"\0\x08\0\4\0\1\0\0"
+SUBNET_SIX = b"\0\x08\0\x0a\0\2\x30\0\x20\1\x0d\xb8\0\1"
+SUBNET_LONG = b"\0\x08\0\7\0\1\x18\x18\xc0\0\2"
 
 NAMES = (
     ("plain.example.", "SOA"), ("Plain.Example.", "NS"), ("plain.example.", "MX"), ("plain.example.", "ANY"),
@@ -28,6 +31,7 @@ NAMES = (
     ("_sip._tcp.plain.example.", "SRV"), ("svc.plain.example.", "HTTPS"), ("signed.example.", "DNSKEY"),
     ("signed.example.", "SOA"), ("nothing.signed.example.", "A"), ("x.wild.signed.example.", "A"),
     ("alias.signed.example.", "A"), ("x.sub.signed.example.", "A"), ("a.b.c.signed.example.", "RRSIG"),
+    ("steered.plain.example.", "A"), ("steered.plain.example.", "MX"), ("a.b.cdn.plain.example.", "AAAA"),
     ("elsewhere.net.", "A"), (".", "NS"), ("plain.example.", "AXFR"), ("plain.example.", "IXFR"),
 )  # fmt: skip
 
@@ -36,6 +40,8 @@ def path_seeds() -> list[bytes]:
     longest = "x" * 63 + "." + "y" * 63 + "." + "z" * 63 + "."
     seeds = [make_query(name, rdtype) for name, rdtype in NAMES]
     seeds += [make_query(name, rdtype, b"") for name, rdtype in NAMES[:36]]
+    for name in ("steered.plain.example.", "mail.plain.example.", "far.plain.example.", "elsewhere.net."):
+        seeds += [make_query(name, "A", subnet) for subnet in (SUBNET, SUBNET_ZERO, SUBNET_SIX, COOKIE + SUBNET_LONG)]
     for options in (COOKIE, FULL_COOKIE, NSID, KEEPALIVE, PADDING, SUBNET, COOKIE + NSID + KEEPALIVE + PADDING):
         seeds.append(make_query("big.plain.example.", "TXT", options))
     seeds.append(make_query(longest + "plain.example.", "A", NSID + COOKIE))

@@ -14,10 +14,11 @@ from typing import Any
 import dns.name
 
 from fuzz.checks import check_reply, check_with_dnspython, end_of_name, require
-from fuzz.world import NOW, SEED, responder
+from fuzz.world import NOW, SEED, responder, steer
 from pippin.engine import layout, records
 from pippin.engine.counters import C_MALFORMED, COUNTERS
 from pippin.engine.find import canonical_key
+from pippin.query.reply import Reply
 from pippin.serve.tcp import TcpLimits, TcpServer
 from pippin.source.masterfile import MasterFile
 
@@ -26,6 +27,9 @@ Engine = Callable[[str], ModuleType]
 
 CLIENT = b"\2\0\x14\xe9\xc0\0\2\1".ljust(28, b"\0")
 DROP_SHORTER = 12
+FAILURE = Reply(b"", 0, 0, 0, rcode=2)
+RECORD = b"\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\0\x02\x07"
+FORWARDED = Reply(40 * RECORD, 38, 1, 1, authoritative=False, authentic=True, forwarded=True, ttl=60)
 
 
 class PathTarget:
@@ -34,7 +38,11 @@ class PathTarget:
     def __init__(self, engine: Engine) -> None:
         self.path = engine("path")
         self.counters = memoryview(bytearray(8 * len(COUNTERS))).cast("Q")
-        self.responder = responder(self.path, self.counters, cache_entries=100)
+        everybody = ("0.0.0.0/0", "::/0")
+        self.responder = responder(
+            self.path, self.counters, cache_entries=100, subnet_from=everybody, forward_for=everybody
+        )
+        steer(self.responder, engine("memo"))
         self.strict = responder(self.path, self.counters, require_cookie=True, cache_entries=0)
         self.batch = self.path.Batch(3)
 
@@ -51,13 +59,13 @@ class PathTarget:
     def _slow(self, data: bytes) -> None:
         """What the slow path does with the engine's help: finish, fail, remember."""
         for stream in (False, True):
-            finished = self.responder.finish(data, CLIENT, NOW, stream, b"", 0, 0, 0, 2)
+            finished = self.responder.finish(data, CLIENT, NOW, stream, FAILURE)
             if finished:
                 check_reply(data, finished, stream)
             failed = self.responder.error(data, CLIENT, NOW, stream, 2)
             require(failed, "no error reply to what gets one")
             check_reply(data, failed, stream)
-        self.responder.remember(data, NOW, 60, b"", 0, 0, 0, 2)
+        self.responder.remember(data, NOW - 20, FORWARDED)
         verdict, reply = self.responder.answer_stream(data, CLIENT, NOW)
         self._check(data, verdict, reply, True)
 

@@ -60,6 +60,9 @@ alias CNAME a.b.c
 sub NS ns.sub
 ns.sub A 192.0.2.5
 """
+MARKS = {
+    "plain.example.": [("steered.plain.example.", 1), ("*.cdn.plain.example.", 28), ("mail.plain.example.", 1)],
+}
 SIGNATURE = "13 2 3600 20300101000000 20200101000000 1 signed.example. " + "A" * 86 + "=="
 
 
@@ -101,7 +104,10 @@ def compiled() -> tuple[bytes, list[int]]:
     memory = bytearray()
     bases = []
     for origin, text in zones().items():
-        image, findings = compile_zone(stream_of(text, origin), dns.name.from_text(origin).to_wire(), SEED)
+        marks = [(dns.name.from_text(owner).to_wire(), rdtype) for owner, rdtype in MARKS.get(origin, ())]
+        image, findings = compile_zone(
+            stream_of(text, origin), dns.name.from_text(origin).to_wire(), SEED, b"", marks
+        )
         if findings:
             raise ValueError(f"{origin}: {findings}")
         bases.append(len(memory))
@@ -118,6 +124,22 @@ def responder(path: ModuleType, counters: object = None, **options: Any) -> Any:
     for base in bases:
         made.place(base)
     return made
+
+
+def steer(made: Any, memo: ModuleType) -> None:
+    """Give the responder policies that draw the same for the same packet: sticky ones."""
+    policies = memo.PolicyMemo(bytes(64), SEED)
+    made.set_memo(policies)
+    for owner, rdtype in MARKS["plain.example."]:
+        policy = policies.add(30, 100, 1 << 20)
+        text = owner.replace("*", "one.two")
+        position = made.policy_position(make_query(text, dns.rdatatype.to_text(rdtype)))
+        policies.link(position, policy)
+        size = 4 if rdtype == 1 else 16
+        targets = tuple((i + 1, ("record", rdtype, bytes([i] * size), -1, i % 4)) for i in range(60))
+        plan = ("open", ("sticky", 50, 24, 56, targets))
+        policies.learn(policy, [(memo.F_CLIENT, 8, 16, b"\x04\xc0")], plan, 0)
+        policies.learn(policy, [(memo.F_CLIENT, 8, 16, b"\x06\x20\x01")], ("outcome", memo.PASS))
 
 
 def make_query(name: str, rdtype: str, edns: bytes | None = None, flags: int = 0x0100, rdclass: int = 1) -> bytes:

@@ -39,6 +39,12 @@ def test_a_subnet_of_length_0_is_echoed(path):
     assert echoed(ask.reply(subnet(b"\0\1\0\0")))[0].srclen == 0
 
 
+def test_family_0_with_nothing_is_echoed(path):
+    """`dig +subnet=0` asks that no client's address be used."""
+    _, reply = Asking(path, subnet_from=EVERYBODY).udp(subnet(bytes(4)))
+    assert reply.endswith(option(8, bytes(4)))
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -51,6 +57,8 @@ def test_a_subnet_of_length_0_is_echoed(path):
         b"\0\1\x21\0\xcb\0\x71\1\1",  # longer than an IPv4 address
         b"\0\2\x81\0" + bytes(17),
         b"\0\3\x08\0\1",  # no such family
+        b"\0\3\0\0",
+        b"\0\0\x08\0\1",
         b"\1\1\x08\0\1",
     ],
 )

@@ -983,6 +983,8 @@ class Responder:
             limit = 32
         elif self.q[at + 1] == 2:
             limit = 128
+        elif self.q[at + 1]:
+            return False  # family 0 says "don't use mine" (`dig +subnet=0`)
         if bits > limit or length != 4 + (bits + 7) // 8:
             return False
         return not bits & 7 or self.q[at + length - 1] & (0xFF >> (bits & 7)) == 0
