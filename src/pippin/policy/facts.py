@@ -7,8 +7,12 @@ order of reading, with the kinds of `engine.memo`. What is read again is the sam
 
 from __future__ import annotations
 
+import datetime
+import ipaddress
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol, TypeVar
+
+import dns.name
 
 from pippin.engine.memo import (
     F_CAPTURED,
@@ -26,6 +30,7 @@ from pippin.engine.memo import (
     F_TREE,
 )
 from pippin.policy.compiling import AliasResolver
+from pippin.policy.rdata import type_text
 
 Step = tuple[int, int, int, int | bytes]
 """(kind, a, b, value) as `engine.memo` has it."""
@@ -53,12 +58,13 @@ class Found(NamedTuple):
 
 
 class Read(NamedTuple):
-    """One thing that a policy looked at, for people."""
+    """One thing that a policy looked at, for people. `step` is what stands for it in the memo's key."""
 
     name: str
     """As it is written in a policy: `client.country`, `health.up('eu/192.0.2.10')`."""
-    value: object
+    value: str
     source: str
+    step: Step
 
 
 class Facts(Protocol):
@@ -115,8 +121,16 @@ class Recorder:
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
         self._known: dict[tuple[int, int, int], object] = {}
+        self._shown: list[tuple[str, object, str]] = []
         self.path: list[Step] = []
-        self.reads: list[Read] = []
+
+    @property
+    def reads(self) -> list[Read]:
+        """What was read, in order, in words."""
+        return [
+            Read(name, _text(step, value, name), source, step)
+            for (name, value, source), step in zip(self._shown, self.path, strict=True)
+        ]
 
     def address(self, v4: int, v6: int) -> tuple[int, bytes]:
         """Family and prefix of the client's address, 4 or 16 octets with 0 after the prefix."""
@@ -199,7 +213,7 @@ class Recorder:
             return known
         self._known[key] = value
         self.path.append((*key, number))
-        self.reads.append(Read(name, value, source))
+        self._shown.append((name, value, source))
         return value
 
 
@@ -207,3 +221,27 @@ def masked(address: bytes, bits: int) -> bytes:
     """An address with 0 after its first `bits` bits."""
     width = 8 * len(address)
     return (int.from_bytes(address, "big") >> (width - bits) << (width - bits)).to_bytes(len(address), "big")
+
+
+def _text(step: Step, value: object, name: str) -> str:
+    """A value as a policy's author would write it."""
+    kind, a, b, _ = step
+    if isinstance(value, tuple):
+        family, packed = value
+        network = ipaddress.ip_network((packed, a if family == 4 else b))
+        return str(network.network_address) if network.prefixlen == network.max_prefixlen else str(network)
+    if isinstance(value, bytes):
+        return dns.name.from_wire(value + b"\0", 0)[0].to_text(omit_final_dot=True) if value else "nothing"
+    if value is None or (kind == F_LOAD and value == UNKNOWN):
+        return "unknown"
+    if isinstance(value, bool):
+        yes, no = {F_TRANSPORT: ("tcp", "udp"), F_HEALTH: ("up", "down")}.get(kind, ("yes", "no"))
+        return yes if value else no
+    if isinstance(value, int):
+        if kind == F_QTYPE:
+            return type_text(value)
+        if kind == F_LOAD:
+            return str(value * b / 1000)
+        if name.endswith(".date"):
+            return datetime.date.fromordinal(value).isoformat()
+    return str(value)
