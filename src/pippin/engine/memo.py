@@ -1010,36 +1010,43 @@ class PolicyMemo:
     @cython.cfunc
     def _facts(self, path: object) -> list:
         """(kind, a, b, key of the value) of each fact, all of them such as `draw` can look up."""
-        rows: cython.Py_ssize_t = len(self.health) // _ROW_SIZE
         facts: list = []
         for kind, a, b, value in path:
             numbers = isinstance(kind, int) and isinstance(a, int) and isinstance(b, int)
             if not numbers or not 0 <= a <= 0x7FFFFFFF or not 0 <= b <= 0x7FFFFFFF:
                 raise ValueError(f"no fact: {(kind, a, b, value)!r:.200}")
-            good = isinstance(value, int)
-            key = value
-            if kind in (F_CLIENT, F_RESOLVER):
-                good = a <= 32 and b <= 128 and isinstance(value, bytes) and value[:1] in (b"\4", b"\6")
-                bits = a if value[:1] == b"\4" else b
-                good = good and len(value) == 1 + (bits + 7) // 8
-                key = self._prefix(bytearray(value[1:].ljust(16, b"\0")), 0, value[0] == 4, bits, bits) if good else 0
-            elif kind == F_TREE:
-                good = good and a < len(self.trees) and b < FIELD_LIMIT
-            elif kind == F_CAPTURED:
-                good = isinstance(value, bytes)
-                key = value.decode("latin-1") if good else None
-            elif kind in (F_HEALTH, F_LOAD):
-                good = good and a < rows and (kind == F_HEALTH or b > 0)
-            elif kind == F_TIME:
-                good = good and a < len(self.clocks)
-            else:
-                good = good and 0 < kind <= F_GENERATION
-            if not good:
+            key = self._key(kind, a, b, value)
+            if key is None:
                 raise ValueError(f"no fact: {(kind, a, b, value)!r:.200}")
             facts.append((kind, a, b, key))
         if len(facts) > PATH_LIMIT:
             raise ValueError(f"a path of {len(facts)} facts; at most {PATH_LIMIT} are remembered")
         return facts
+
+    @cython.cfunc
+    def _key(self, kind: object, a: object, b: object, value: object) -> object:
+        """What `draw` looks a value up by, or None if there is no such fact."""
+        good: cython.bint = True
+        if kind in (F_CLIENT, F_RESOLVER):
+            if a > 32 or b > 128 or not isinstance(value, bytes) or value[:1] not in (b"\4", b"\6"):
+                return None
+            bits = a if value[0] == 4 else b
+            if len(value) != 1 + (bits + 7) // 8:
+                return None
+            return self._prefix(bytearray(value[1:].ljust(16, b"\0")), 0, value[0] == 4, bits, bits)
+        if kind == F_CAPTURED:
+            return value.decode("latin-1") if isinstance(value, bytes) else None
+        if kind == F_TREE:
+            good = a < len(self.trees) and b < FIELD_LIMIT
+        elif kind == F_HEALTH:
+            good = a < len(self.health) // _ROW_SIZE
+        elif kind == F_LOAD:
+            good = a < len(self.health) // _ROW_SIZE and b > 0
+        elif kind == F_TIME:
+            good = a < len(self.clocks)
+        elif not 0 < kind <= F_GENERATION:
+            good = False
+        return value if good and isinstance(value, int) else None
 
     @cython.cfunc
     def _known(self, plans: dict, plan: object) -> Plan:
