@@ -1,3 +1,9 @@
 """The plugin's fixtures, whether or not Pippin is installed with its entry points."""
 
-from pippin.testing.plugin import dns_server, dns_zone  # noqa: F401
+from pippin.testing.plugin import (  # noqa: F401
+    dns_server,
+    dns_zone,
+    policy_client,
+    policy_clock,
+    policy_health,
+)

@@ -11,16 +11,32 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pippin.testing.faults import Fault, SeenQuery
+    from pippin.testing.policies import FakeClock, FakeHealth, looked_at, policy_client, policy_name
     from pippin.testing.records import ZoneError
     from pippin.testing.server import DNSServer
 
-__all__ = ["DNSServer", "Fault", "SeenQuery", "ZoneError"]
+__all__ = [
+    "DNSServer",
+    "FakeClock",
+    "FakeHealth",
+    "Fault",
+    "SeenQuery",
+    "ZoneError",
+    "looked_at",
+    "policy_client",
+    "policy_name",
+]
 
 _HOMES = {
     "DNSServer": "server",
+    "FakeClock": "policies",
+    "FakeHealth": "policies",
     "Fault": "faults",
     "SeenQuery": "faults",
     "ZoneError": "records",
+    "looked_at": "policies",
+    "policy_client": "policies",
+    "policy_name": "policies",
 }
 
 

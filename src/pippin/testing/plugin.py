@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from pippin.policy.client import Client
+    from pippin.testing.policies import FakeClock, FakeHealth
     from pippin.testing.server import DNSServer
 
 
@@ -36,3 +38,27 @@ def dns_zone(dns_server: DNSServer) -> Callable[..., DNSServer]:
         return dns_server
 
     return serve
+
+
+@pytest.fixture
+def policy_client() -> Callable[..., Client]:
+    """`policy_client("203.0.113.9", country="DE")` is a client to call a policy with."""
+    from pippin.testing.policies import policy_client
+
+    return policy_client
+
+
+@pytest.fixture
+def policy_health() -> FakeHealth:
+    """The `health` of a policy: everything is up until `policy_health.fail("eu/192.0.2.10")`."""
+    from pippin.testing.policies import FakeHealth
+
+    return FakeHealth()
+
+
+@pytest.fixture
+def policy_clock() -> FakeClock:
+    """The `now` of a policy, which a test sets: `policy_clock.set("2026-12-24 18:00")`."""
+    from pippin.testing.policies import FakeClock
+
+    return FakeClock()
