@@ -8,21 +8,31 @@ with InProcessServer() as server:
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import itertools
 import secrets
 import tempfile
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from pippin.engine import layout
+from pippin.policy.policies import Policies
+from pippin.policy.pools import Pool
 from pippin.serve.listen import Address, bind, parse_address
 from pippin.serve.loop import run_loop
 from pippin.serve.options import Socket, WorkerOptions
+from pippin.serve.policies import PolicyStatistics
+from pippin.serve.steering import PolicySet, policy_set_of
 from pippin.serve.worker import Worker
 from pippin.store import Reader, Store
+from pippin.store.health import HealthTable
+
+T = TypeVar("T")
 
 STOP_TIMEOUT = 5.0
 """Seconds for the worker's thread to end."""
@@ -33,9 +43,20 @@ class InProcessServer:
 
     `listen` are addresses as on the command line; port 0 finds a free one, `addresses` says which. Options are
     those of `WorkerOptions` (`version`, `udp_size`, `tcp_idle_timeout`, …). Not for use from several threads.
+
+    `policies` answer where zones leave that to them (the `marks` of `compile_zone`). Nothing checks the targets of
+    `pools`: they are available until `health` says otherwise. Nothing interrupts a policy here either, which only
+    a process's main thread could; its budget is measured.
     """
 
-    def __init__(self, listen: Iterable[str] = ("127.0.0.1:0",), **options: Any) -> None:
+    def __init__(
+        self,
+        listen: Iterable[str] = ("127.0.0.1:0",),
+        *,
+        policies: Policies | Iterable[Policies] = (),
+        pools: Iterable[Pool] = (),
+        **options: Any,
+    ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="pippin-")
         self._store = Store.open(self._folder.name, 1)
         self.seed = self._store.seed
@@ -49,6 +70,9 @@ class InProcessServer:
         ]
         base = WorkerOptions(0, tuple(sockets), self._folder.name, secrets.token_bytes(16), drain_timeout=0.2)
         self._options = msgspec.structs.replace(base, **options)
+        self._health_files = itertools.count()
+        self._policies = self._policy_set(policies, pools)
+        self._worker: Worker | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._over: asyncio.Event | None = None
         self._failure: BaseException | None = None
@@ -67,6 +91,24 @@ class InProcessServer:
     def withdraw(self, origin: bytes) -> None:
         """Stop serving a zone (lower-case wire format). KeyError if it is not served."""
         self._store.withdraw(origin)
+
+    def set_policies(self, policies: Policies | Iterable[Policies], pools: Iterable[Pool] = ()) -> None:
+        """Answer from these policies from now on, and from none of those before."""
+        given = self._policies = self._policy_set(policies, pools)
+        self._in_worker(lambda worker: worker.set_policies(given))
+
+    def policy_statistics(self) -> list[PolicyStatistics]:
+        """How each policy has been doing."""
+        return self._in_worker(lambda worker: worker.policy_statistics())
+
+    @property
+    def health(self) -> HealthTable:
+        """How targets are; `health_rows` has the row of each, by `<pool>/<address>`."""
+        return self._policies.health
+
+    @property
+    def health_rows(self) -> Mapping[str, int]:
+        return self._policies.rows
 
     def counters(self) -> dict[str, int]:
         """What the worker has counted (`pippin.engine.counters`)."""
@@ -98,6 +140,25 @@ class InProcessServer:
         finally:
             started.set()
 
+    def _policy_set(self, policies: Policies | Iterable[Policies], pools: Iterable[Pool]) -> PolicySet:
+        given = (policies,) if isinstance(policies, Policies) else tuple(policies)
+        return policy_set_of(given, pools, Path(self._folder.name) / f"health.{next(self._health_files)}")
+
+    def _in_worker(self, what: Callable[[Worker], T]) -> T:
+        """Do something in the worker's thread."""
+        done: concurrent.futures.Future[T] = concurrent.futures.Future()
+
+        def do() -> None:
+            assert self._worker is not None
+            try:
+                done.set_result(what(self._worker))
+            except Exception as error:  # noqa: BLE001 - it goes to who asked, in the other thread
+                done.set_exception(error)
+
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(do)
+        return done.result(STOP_TIMEOUT)
+
     def _make_worker(self, reader: Reader) -> Worker:
         """Called in the worker's thread. `pippin.testing` has a worker that also notes and spoils."""
         return Worker(self._options, reader)
@@ -105,7 +166,8 @@ class InProcessServer:
     async def _serve(self, started: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()
         self._over = asyncio.Event()
-        worker = self._make_worker(Reader(self._folder.name))
+        worker = self._worker = self._make_worker(Reader(self._folder.name))
+        worker.set_policies(self._policies)
         await worker.start()
         started.set()
         await self._over.wait()

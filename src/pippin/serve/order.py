@@ -11,11 +11,16 @@ from pippin.transfer.axfr import Pinned, TransferOut
 
 
 def handlers(
-    options: WorkerOptions, zones: PublishedZones, pinned: Pinned, forwarding: Forwarding | None
+    options: WorkerOptions,
+    zones: PublishedZones,
+    pinned: Pinned,
+    forwarding: Forwarding | None,
+    steered: Handler,
 ) -> tuple[Handler, ...]:
     return (
         Chaos(options.version, options.server_id).handle,  # class CH
         TransferOut(zones.get, options.allow_transfer, pinned).handle,  # AXFR and IXFR
+        steered,  # what zones leave to policies
         *((forwarding.handle,) if forwarding is not None else ()),  # what lies outside the zones
         ZoneAnswers(zones).handle,  # everything else
     )

@@ -6,8 +6,9 @@ engine calls SLOW is copied into the pipeline and answered later from the same s
 `python -m pippin.serve.worker FD` runs one as a process: a fresh interpreter, told what to do through the control
 socket FD by one JSON object a line:
 
-    control -> worker   the `WorkerOptions`, then {"do": "start" | "drain" | "stop"}
-    worker -> control   {"event": "ready" | "answering"}
+    control -> worker   the `WorkerOptions`, then {"do": "start" | "drain" | "stop" | "policies"}
+    worker -> control   {"event": "ready" | "answering"}, or {"event": "failed", "problems": [...]} and the end
+                        {"event": "policies", "policies": [...]}, their statistics
 
 What it counts stands in its page of the store. A worker whose control process is gone goes on answering for
 `ORPHAN_PATIENCE` seconds.
@@ -23,7 +24,7 @@ import socket
 import sys
 import time
 from functools import partial
-from typing import NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 import msgspec
 import structlog
@@ -49,6 +50,10 @@ from pippin.serve.order import handlers
 from pippin.serve.tcp import TcpLimits, TcpServer
 from pippin.serve.zones import PublishedZones
 from pippin.store import Reader
+
+if TYPE_CHECKING:
+    from pippin.serve.policies import PolicyStatistics
+    from pippin.serve.steering import PolicySet, Steering
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -91,7 +96,8 @@ class _Packet(NamedTuple):
 class Worker:
     """Everything one worker does inside a running event loop. `start` it, later `drain` it."""
 
-    def __init__(self, options: WorkerOptions, reader: Reader) -> None:
+    def __init__(self, options: WorkerOptions, reader: Reader, policies: PolicySet | None = None) -> None:
+        """`policies`: what zones leave to policies is answered from these; without them, by the zones."""
         self._options = options
         self._reader = reader
         self._responder = Responder(
@@ -117,11 +123,14 @@ class Worker:
         self._verdicts = self._batch.buffers()[-1]
         self._endpoints: list[tuple[socket.socket, Endpoint]] = []
         self._servers: list[asyncio.Server] = []
-        zones = PublishedZones(reader.zone_image)
+        self._zones = zones = PublishedZones(reader.zone_image)
         self._forwarding = None if options.forward is None else Forwarding(options.forward, zones)
+        self._steering: Steering | None = None
+        if policies is not None:
+            self.set_policies(policies)
         self._refreshes: set[asyncio.Task[None]] = set()
         self._pipeline = Pipeline(
-            handlers(options, zones, reader.pinned, self._forwarding),
+            handlers(options, zones, reader.pinned, self._forwarding, self._steer),
             queue_size=options.queue_size,
             # Clients that wait for upstreams take no place from those that wait for us.
             concurrency=CONCURRENCY + (options.forward.in_flight if options.forward is not None else 0),
@@ -139,6 +148,21 @@ class Worker:
                 options.tcp_pipeline,
             ),
         )
+
+    def set_policies(self, policies: PolicySet) -> None:
+        """Answer from these policies, and from none of those before."""
+        from pippin.serve.steering import Steering  # 40 ms that a server without policies need not take
+
+        if self._steering is not None:
+            self._steering.close()
+        self._steering = Steering(policies, self._responder, self._zones, self._options.client_subnet_from)
+
+    def policy_statistics(self) -> list[PolicyStatistics]:
+        """How each policy has been doing."""
+        return [] if self._steering is None else self._steering.statistics()
+
+    async def _steer(self, query: Query) -> Outcome | None:
+        return None if self._steering is None else await self._steering.handle(query)
 
     async def start(self) -> None:
         """Begin to answer on all sockets."""
@@ -178,6 +202,8 @@ class Worker:
         for sock, _ in self._endpoints:
             sock.close()
         self._endpoints.clear()
+        if self._steering is not None:
+            self._steering.close()
 
     def _tick(self) -> None:
         """What must happen without traffic too: seeing news of the store, so that it can use space again; counting."""
@@ -190,6 +216,8 @@ class Worker:
         slow = self._pipeline.statistics()
         self._counters[C_QUEUE_DROPPED] = slow.dropped
         self._counters[C_SLOW_FAILED] = slow.failed
+        if self._steering is not None:
+            self._steering.tick()
         self._refresh()
         self._ticker = asyncio.get_running_loop().call_later(TICK, self._tick)
 
@@ -277,6 +305,7 @@ class Process:
         self._reader = reader
         self._writer = writer
         self._worker: Worker | None = None
+        self._policies: PolicySet | None = None
 
     async def run(self) -> None:
         """Do what the control process says until it says stop, or has been gone for long enough."""
@@ -288,6 +317,8 @@ class Process:
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
         loop.add_signal_handler(signal.SIGTERM, stop.set)
+        if options.policies and not await self._load_policies(options):
+            return
         self._tell("ready")
         commands = asyncio.create_task(self._obey(options, stop))
         await stop.wait()
@@ -295,13 +326,29 @@ class Process:
         if self._worker is not None:
             await self._worker.drain(options.drain_timeout)
 
+    async def _load_policies(self, options: WorkerOptions) -> bool:
+        """Import what users have programmed; False, and control knows why, if there is no answering from that."""
+        from pippin.serve.steering import PoliciesUnusable, load_policies
+
+        try:
+            self._policies = load_policies(options)
+        except PoliciesUnusable as error:
+            self._tell("failed", problems=error.args)
+            await self._writer.drain()
+            return False
+        return True
+
     async def _obey(self, options: WorkerOptions, stop: asyncio.Event) -> None:
         while line := await self._reader.readline():
             match msgspec.json.decode(line)["do"]:
                 case "start":
-                    self._worker = Worker(options, Reader(options.store, options.index))
+                    reader = Reader(options.store, options.index)
+                    self._worker = Worker(options, reader, self._policies)
                     await self._worker.start()
                     self._tell("answering")
+                case "policies":
+                    known = [] if self._worker is None else self._worker.policy_statistics()
+                    self._tell("policies", policies=known)
                 case "drain":
                     stop.set()
                 case "stop":
@@ -311,9 +358,9 @@ class Process:
             await asyncio.sleep(ORPHAN_PATIENCE)
         stop.set()
 
-    def _tell(self, event: str) -> None:
+    def _tell(self, event: str, **more: object) -> None:
         if not self._writer.is_closing():
-            self._writer.write(msgspec.json.encode({"event": event}) + b"\n")
+            self._writer.write(msgspec.json.encode({"event": event, **more}) + b"\n")
 
 
 def allow_files(needed: int) -> None:
