@@ -7,7 +7,8 @@ met.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 from functools import partial
 from ipaddress import ip_address
 
@@ -41,7 +42,7 @@ from pippin.engine.memo import (
     PolicyMemo,
 )
 from pippin.policy.clock import UTC, read, zone
-from pippin.policy.facts import UNKNOWN, FactError, Found
+from pippin.policy.facts import UNKNOWN, FactError, Found, Step
 from pippin.policy.geo import FIELDS, Geo, GeoError, value_of
 from pippin.policy.networks import IP_VERSION, RECORD_BITS, Networks
 from pippin.store.health import LOAD_UNKNOWN, HealthTable
@@ -152,6 +153,19 @@ class Tables:
             return f"now.{grain}" if zone_name == UTC else f"now.at({zone_name!r}).{grain}"
         target = next(key for key, row in self._rows.items() if row == a)
         return f"health.up({target!r})" if kind == F_HEALTH else f"health.load({target!r}, step={b / 1000})"
+
+    def text_of(self, path: Iterable[Step]) -> str:
+        """What was read, for people: `client.country, now.hour`."""
+        return ", ".join(self.name_of(kind, a, b) for kind, a, b, _ in path)
+
+    def flipped_since(self, row: int, unix: float) -> bool:
+        """Whether a target became available, or ceased to be, after that time."""
+        return self._health.row(row).since > 1000 * unix
+
+    def ticked_since(self, clock: int, unix: int) -> bool:
+        """Whether a clock has had another value since that time."""
+        (zone_name, grain), _ = next(item for item in self._clocks.items() if item[1] == clock)
+        return read(zone(zone_name), grain, unix)[1] <= time.time()
 
     def health(self, target: str) -> tuple[int, bool]:
         row = self._row(target)

@@ -25,6 +25,7 @@ from msgspec import Struct
 
 from pippin.engine.memo import (
     ANSWER,
+    ASK_GENERATION,
     DROP,
     NXDOMAIN,
     OUT_EDE,
@@ -267,6 +268,18 @@ class PolicyAnswers:
         if position and self._place(position, query) != place:
             position = 0
         return self._conclude(query, standing, position, result, int(time.time()))
+
+    # ---- for `policy_watch`
+
+    def run_again(self, standing: Standing, ask: bytes) -> Result[Decided]:
+        """What a policy (no coroutine) says now to a question that the memo answered."""
+        evaluate = partial(self._evaluate, standing, ask, int(time.time()))
+        return self._watchdog.evaluate(evaluate, standing.policy.options.budget)
+
+    def is_current(self, ask: bytes) -> bool:
+        """Whether no zone has changed since a question was written down."""
+        asked = int.from_bytes(ask[ASK_GENERATION : ASK_GENERATION + 4], "little")
+        return asked == self._responder.generation() & 0xFFFFFFFF
 
     # ---- where a question leads
 

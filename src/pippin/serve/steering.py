@@ -23,6 +23,7 @@ from pippin.serve.ask import Asking
 from pippin.serve.facts import Tables
 from pippin.serve.options import WorkerOptions
 from pippin.serve.policies import PolicyAnswers, PolicyStatistics
+from pippin.serve.policy_watch import PolicyWatch
 from pippin.serve.zones import PublishedZones
 from pippin.store.health import HealthError, HealthTable
 
@@ -98,6 +99,7 @@ class Steering:
     ) -> None:
         """`believed`: networks whose EDNS Client Subnet options count."""
         memo = PolicyMemo(given.health.memory, secrets.randbits(64))
+        tables = Tables(memo, given.networks, given.geo, given.health, given.rows)
         self._answers = PolicyAnswers(
             given.policies,
             memo,
@@ -105,8 +107,9 @@ class Steering:
             zones,
             Asking(memo.ask, (ipaddress.ip_network(text) for text in believed)),
             Compiler(given.rows),
-            Tables(memo, given.networks, given.geo, given.health, given.rows),
+            tables,
         )
+        self._watch = PolicyWatch(self._answers, memo, tables)
         responder.set_memo(memo)
 
     async def handle(self, query: Query) -> Outcome | None:
@@ -115,6 +118,7 @@ class Steering:
 
     def tick(self) -> None:
         """What has to be looked at from time to time; a few milliseconds at most."""
+        self._watch.tick()
 
     def statistics(self) -> list[PolicyStatistics]:
         """How each policy has been doing. Walks through all memos."""
