@@ -80,9 +80,9 @@ class Asking:
         reply = self._responder.finish(wire, client_from(client, 5353), int(self.clock()), True, outcome)
         return dns.message.from_wire(reply)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         self.pipeline.close()
-        self.forwarding.close()
+        await self.forwarding.close()
 
 
 def ede_of(message: dns.message.Message) -> int:

@@ -35,7 +35,7 @@ def answers_after(upstream: Upstream, **settings: object) -> tuple[list[str], Up
             asking = Asking(ForwardSettings(upstreams=(upstream.text,), **settings))  # type: ignore[arg-type]
             found.extend(addresses(await asking.ask("www.example.net.")))
             statistics.extend(asking.forwarding.statistics().forwarder.upstreams)
-            asking.close()
+            await asking.close()
 
     run(test())
     return found, statistics[0]
@@ -136,7 +136,7 @@ def test_every_question_has_a_port_an_id_and_a_case_of_its_own() -> None:
         async with upstream:
             asking = Asking(ForwardSettings(upstreams=(upstream.text,)))
             await asyncio.gather(*(asking.ask(f"host{number}.example.net.") for number in range(60)))
-            asking.close()
+            await asking.close()
 
     run(test())
     asked = upstream.asked
@@ -162,7 +162,7 @@ def test_another_sender_is_not_heard() -> None:
         async with Upstream(script) as upstream:
             asking = Asking(ForwardSettings(upstreams=(upstream.text,)))
             assert addresses(await asking.ask("www.example.net.")) == [TRUTH]
-            asking.close()
+            await asking.close()
         stranger.close()
 
     run(test())
@@ -191,7 +191,7 @@ def test_records_that_answer_no_question_are_neither_given_nor_remembered() -> N
             assert not reply.additional
             for poisoned in ("bank.example.org.", "bank.example.net."):
                 assert addresses(await asking.ask(poisoned)) == [TRUTH]
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -215,7 +215,7 @@ def test_an_alias_chain_is_followed_from_the_question_and_strays_are_dropped() -
                 "three.example.org.",
             ]
             assert addresses(reply) == [TRUTH]
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -234,7 +234,7 @@ def test_an_soa_that_is_not_above_the_name_proves_nothing_and_is_not_remembered(
                 assert reply.rcode() == dns.rcode.NXDOMAIN
                 assert not reply.authority
             assert len(upstream.asked) == 2
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -248,6 +248,6 @@ def test_garbage_in_a_reply_is_servfail() -> None:
         async with Upstream(script) as upstream:
             asking = Asking(ForwardSettings(upstreams=(upstream.text,)))
             assert (await asking.ask("www.example.net.")).rcode() == dns.rcode.SERVFAIL
-            asking.close()
+            await asking.close()
 
     run(test())

@@ -43,7 +43,7 @@ def test_a_name_outside_the_zones_is_answered_by_the_upstream() -> None:
             assert reply.flags & dns.flags.RA
             assert not reply.flags & dns.flags.AA
             assert reply.answer[0].ttl == 300
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -60,7 +60,7 @@ def test_clients_from_elsewhere_are_refused(client: str) -> None:
             assert not reply.flags & dns.flags.RA
             assert not reply.answer
             assert len(upstream.asked) == 1
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -73,7 +73,7 @@ def test_private_networks_may(client: str) -> None:
         async with Upstream() as upstream:
             asking = forwarding_to(upstream)
             assert addresses(await asking.ask("www.example.net.", client=client)) == ["192.0.2.1"]
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -85,7 +85,7 @@ def test_what_is_served_here_is_never_asked_elsewhere() -> None:
             assert addresses(await asking.ask("www.corp.example.")) == ["198.51.100.2"]
             assert (await asking.ask("missing.corp.example.")).rcode() == dns.rcode.NXDOMAIN
             assert not upstream.asked
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -103,7 +103,7 @@ def test_an_alias_out_of_a_zone_is_followed_for_who_may_and_wants() -> None:
             for how in ({"client": "192.0.2.7"}, {"recursive": False}):
                 reply = await asking.ask("out.corp.example.", **how)
                 assert [rrset.rdtype for rrset in reply.answer] == [dns.rdatatype.CNAME]
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -123,7 +123,7 @@ def test_an_upstream_has_no_say_about_names_that_are_served_here() -> None:
                 assert asking.last is not None
                 assert asking.last.ttl == 0  # or a change of the zone would not show
             assert len(upstream.asked) == 1
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -138,7 +138,7 @@ def test_a_question_without_rd_gets_what_is_remembered_only() -> None:
             await asking.ask("www.example.net.")
             assert addresses(await asking.ask("www.example.net.", recursive=False)) == ["192.0.2.1"]
             assert len(upstream.asked) == 1
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -152,7 +152,7 @@ def test_types_that_no_record_has_are_not_forwarded(rdtype: str) -> None:
             assert reply.rcode() == dns.rcode.REFUSED
             assert ede_of(reply) == dns.edns.EDECode.NOT_SUPPORTED
             assert not upstream.asked
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -180,7 +180,7 @@ def test_names_that_must_not_leak_are_answered_here(name: str, rcode: int) -> No
             assert reply.rcode() == rcode
             assert reply.authority[0].rdtype == dns.rdatatype.SOA
             assert not upstream.asked
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -191,7 +191,7 @@ def test_public_reverse_zones_next_to_the_private_ones_are_forwarded() -> None:
             asking = forwarding_to(upstream)
             for name in ("1.0.32.172.in-addr.arpa.", "1.1.169.192.in-addr.arpa.", "1.0.11.in-addr.arpa."):
                 assert addresses(await asking.ask(name))
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -208,7 +208,7 @@ def test_localhost_is_this_host() -> None:
             assert reply.answer[0][0].address == "::1"
             assert (await asking.ask("localhost.", "MX")).rcode() == dns.rcode.NOERROR
             assert not upstream.asked
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -237,7 +237,7 @@ def test_the_longest_suffix_says_whom_to_ask() -> None:
             assert addresses(await asking.ask("a.b.lab.corp.example.")) == ["192.0.2.3"]
             assert addresses(await asking.ask("1.2.3.10.in-addr.arpa.")) == ["192.0.2.2"]
             assert (await asking.ask("www.secret.example.")).rcode() == dns.rcode.NXDOMAIN
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -248,7 +248,7 @@ def test_with_suffixes_alone_all_else_is_refused() -> None:
             asking = Asking(ForwardSettings(suffix={"corp.example": (upstream.text,)}))
             assert addresses(await asking.ask("www.corp.example."))
             assert (await asking.ask("www.example.net.")).rcode() == dns.rcode.REFUSED
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -264,7 +264,7 @@ def test_an_upstream_has_no_say_about_names_of_another_ones_suffix() -> None:
             )
             assert addresses(await asking.ask("www.example.net.")) == ["192.0.2.1"]
             assert [asked.name for asked in corp.asked] == ["in.corp.example."]
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -286,7 +286,7 @@ def test_a_chain_that_the_upstream_leaves_unfinished_is_finished() -> None:
             reply = await asking.ask("www.corp.example.")
             assert addresses(reply) == ["192.0.2.1"]
             assert len(reply.answer) == 2
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -302,7 +302,7 @@ def test_aliases_in_a_circle_end() -> None:
             reply = await asking.ask("a.example.net.")
             assert reply.rcode() == dns.rcode.NOERROR
             assert len(reply.answer) == 2
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -320,7 +320,7 @@ def test_do_and_cd_are_passed_on_and_answers_kept_apart() -> None:
             ]
             assert sorted(seen) == [(False, False), (False, True), (True, False), (True, True)]
             assert all(a.query.payload == 1232 and not a.query.options for a in upstream.asked)
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -340,7 +340,7 @@ def test_ad_is_for_clients_that_ask_for_it() -> None:
             assert not (await asking.ask("www.example.net.")).flags & dns.flags.AD
             assert (await asking.ask("www.example.net.", authentic=True)).flags & dns.flags.AD
             assert (await asking.ask("www.example.net.", dnssec=True)).flags & dns.flags.AD
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -354,7 +354,7 @@ def test_the_client_subnet_of_a_client_is_not_passed_on() -> None:
             await asking.ask_message(query)
             assert upstream.asked[0].query.edns == 0
             assert not upstream.asked[0].query.options
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -372,7 +372,7 @@ def test_an_upstream_that_knows_no_edns_is_asked_without() -> None:
             assert addresses(await asking.ask("www.example.net.")) == ["192.0.2.1"]
             assert addresses(await asking.ask("mail.example.net.")) == ["192.0.2.1"]
             assert [asked.query.edns for asked in upstream.asked] == [0, -1, -1]
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -386,6 +386,6 @@ def test_more_clients_than_may_wait_get_servfail_at_once() -> None:
             assert len(done) == 15
             assert all(task.result().rcode() == dns.rcode.SERVFAIL for task in done)
             await asyncio.gather(*asks)
-            asking.close()
+            await asking.close()
 
     run(test())

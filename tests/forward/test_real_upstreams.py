@@ -67,8 +67,26 @@ def signed(tmp_path_factory: pytest.TempPathFactory) -> Signed:
 def world(signed: Signed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("tls")
     key, certificate = folder / "key.pem", folder / "certificate.pem"
-    make = [program("openssl", "openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    make += ["-nodes", "-days", "2", "-subj", "/CN=resolver.example", "-keyout", str(key), "-out", str(certificate)]
+    make = [
+        program("openssl", "openssl"),
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+    ]
+    make += [
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=resolver.example",
+        "-keyout",
+        str(key),
+        "-out",
+        str(certificate),
+    ]
     make += ["-addext", "subjectAltName=DNS:resolver.example,IP:127.0.0.1"]
     subprocess.run(make, check=True, capture_output=True, timeout=30, stdin=subprocess.DEVNULL)
     tls_port = free_port()
@@ -87,7 +105,9 @@ def settings(*upstreams: str, **more: object) -> ForwardSettings:
 
 def records(section: list) -> list[str]:  # type: ignore[type-arg]
     """RRsets without their TTLs, which depend on when one asks."""
-    return sorted(f"{r.name} {dns.rdatatype.to_text(r.rdtype)} {sorted(x.to_text() for x in r)}" for r in section)
+    return sorted(
+        f"{r.name} {dns.rdatatype.to_text(r.rdtype)} {sorted(x.to_text() for x in r)}" for r in section
+    )
 
 
 @pytest.mark.parametrize("dnssec", [False, True])
@@ -105,7 +125,7 @@ def test_answers_are_those_of_the_resolver(world: World, dnssec: bool, scheme: s
             wanted = [r for r in direct.authority if r.rdtype != dns.rdatatype.NS]
             wanted = [r for r in wanted if getattr(r, "covers", 0) != dns.rdatatype.NS]
             assert records(reply.authority) == records(wanted), name
-        asking.close()
+        await asking.close()
 
     run(test())
 
@@ -121,7 +141,7 @@ def test_what_is_bogus_is_servfail_and_cd_shows_it(world: World, signed: Signed)
             assert reply.rcode() == dns.rcode.NOERROR
             assert reply.flags & dns.flags.CD
             assert not reply.flags & dns.flags.AD
-            asking.close()
+            await asking.close()
 
     with pytest.MonkeyPatch.context() as patch:
         # this unbound cannot answer for the zone that it is waited for, which is the point
@@ -146,7 +166,7 @@ def test_dns_over_tls_with_a_certificate_for_the_name(world: World) -> None:
         assert reply.flags & dns.flags.AD
         assert (await asking.ask("missing.nsec3.test.")).rcode() == dns.rcode.NXDOMAIN
         assert (await asking.ask("large.nsec3.test.", "TXT")).answer
-        asking.close()
+        await asking.close()
 
     run(test())
 
@@ -155,7 +175,7 @@ def test_dns_over_tls_with_a_certificate_for_the_address(world: World) -> None:
     async def test() -> None:
         asking = Asking(settings(f"tls://{HOST}:{world.tls_port}", tls_ca=str(world.certificate)))
         assert (await asking.ask("www.nsec3.test.")).answer
-        asking.close()
+        await asking.close()
 
     run(test())
 
@@ -164,13 +184,15 @@ def test_dns_over_tls_with_a_certificate_for_the_address(world: World) -> None:
 def test_dns_over_tls_with_a_certificate_that_does_not_verify_is_not_used(world: World, how: str) -> None:
     async def test() -> None:
         if how == "another name":
-            bad = settings(f"tls://{HOST}:{world.tls_port}#other.example", tls_ca=str(world.certificate), patience=2.0)
+            bad = settings(
+                f"tls://{HOST}:{world.tls_port}#other.example", tls_ca=str(world.certificate), patience=2.0
+            )
         else:
             bad = settings(f"tls://{HOST}:{world.tls_port}#resolver.example", patience=2.0)
         asking = Asking(bad)
         assert (await asking.ask("www.nsec3.test.")).rcode() == dns.rcode.SERVFAIL
         assert asking.forwarding.statistics().forwarder.upstreams[0].unreachable >= 1
-        asking.close()
+        await asking.close()
 
     run(test())
 
@@ -190,7 +212,7 @@ def test_an_authoritative_server_for_a_suffix(world: World) -> None:
             reply = await asking.ask("away.nsec3.test.")
             assert [r.rdtype for r in reply.answer] == [dns.rdatatype.CNAME, dns.rdatatype.A]
             assert [asked.name for asked in everything.asked] == ["www.elsewhere.example."]
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -206,7 +228,7 @@ def test_one_of_two_resolvers_is_killed_and_nobody_notices(world: World, signed:
                     dying.process.kill()
                     dying.process.wait()
                 assert (await asking.ask("www.nsec3.test.")).answer
-            asking.close()
+            await asking.close()
 
     run(test())
 

@@ -39,7 +39,7 @@ def test_ttls_age_and_end() -> None:
             asking.clock.advance(1)
             assert (await asking.ask("www.example.net.")).answer[0].ttl == 300
             assert len(upstream.asked) == 2
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -57,7 +57,7 @@ def test_the_lowest_ttl_of_a_chain_counts() -> None:
             asking.clock.advance(1)
             await asking.ask("a.example.net.")
             assert len(upstream.asked) == 2
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -67,7 +67,7 @@ def test_ttls_have_an_upper_limit() -> None:
         async with Upstream(lambda asked: asked.give(f"{asked.name} 2000000 IN A 192.0.2.1")) as upstream:
             asking = forwarding_to(upstream, max_ttl=3600)
             assert (await asking.ask("www.example.net.")).answer[0].ttl == 3600
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -81,7 +81,7 @@ def test_ttl_zero_is_not_remembered() -> None:
                 assert asking.last is not None
                 assert asking.last.ttl == 0
             assert len(upstream.asked) == 2
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -105,7 +105,7 @@ def test_nxdomain_and_nodata_are_remembered_for_the_lower_of_ttl_and_minimum() -
                 asking.clock.advance(1)
                 await asking.ask("www.example.net.")
                 assert len(upstream.asked) == 2
-                asking.close()
+                await asking.close()
 
     run(test())
 
@@ -117,7 +117,7 @@ def test_negative_answers_have_an_upper_limit_of_their_own() -> None:
         async with Upstream(lambda asked: asked.give(rcode=3, authority=(soa,))) as upstream:
             asking = forwarding_to(upstream)
             assert (await asking.ask("www.example.net.")).authority[0].ttl == 3600
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -142,7 +142,7 @@ def test_failures_are_remembered_and_for_longer_while_they_go_on() -> None:
             asking.clock.advance(5)
             await asking.ask("www.example.net.")
             assert len(upstream.asked) > second
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -157,7 +157,7 @@ def test_what_an_upstream_says_about_a_failure_is_passed_on() -> None:
         async with Upstream(bogus) as upstream:
             asking = forwarding_to(upstream)
             assert ede_of(await asking.ask("www.example.net.")) == dns.edns.EDECode.DNSSEC_BOGUS
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -169,7 +169,7 @@ def test_nobody_there_is_servfail_within_the_patience() -> None:
             reply = await asking.ask("www.example.net.")
             assert reply.rcode() == dns.rcode.SERVFAIL
             assert ede_of(reply) == dns.edns.EDECode.NO_REACHABLE_AUTHORITY
-            asking.close()
+            await asking.close()
 
     run(test(), seconds=5)
 
@@ -185,7 +185,7 @@ def test_equal_questions_in_flight_are_one() -> None:
             assert all(addresses(reply) == ["192.0.2.1"] for reply in replies)
             assert len(upstream.asked) == 1
             assert asking.forwarding.statistics().forwarder.merged == 49
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -212,7 +212,7 @@ def test_stale_answers_while_the_upstream_is_silent_and_fresh_ones_after() -> No
             reply = await asking.ask("www.example.net.")
             assert reply.answer[0].ttl == 300
             assert ede_of(reply) == -1
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -233,7 +233,7 @@ def test_stale_answers_come_when_the_upstream_takes_too_long_and_its_answer_is_k
             reply = await asking.ask("www.example.net.")
             assert ede_of(reply) == -1
             assert reply.answer[0].ttl == 300
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -246,7 +246,7 @@ def test_stale_ends_too() -> None:
             upstream.script = silent
             asking.clock.advance(300 + 61)
             assert (await asking.ask("www.example.net.")).rcode() == dns.rcode.SERVFAIL
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -261,7 +261,7 @@ def test_stale_nxdomain_says_so() -> None:
             reply = await asking.ask("www.example.net.")
             assert reply.rcode() == dns.rcode.NXDOMAIN
             assert ede_of(reply) == dns.edns.EDECode.STALE_NXDOMAIN_ANSWER
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -281,7 +281,7 @@ def test_a_name_in_use_is_asked_for_before_its_end() -> None:
             assert len(upstream.asked) == 2
             assert (await asking.ask("www.example.net.")).answer[0].ttl == 300
             assert asking.forwarding.statistics().forwarder.prefetched == 1
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -298,7 +298,7 @@ def test_a_failed_prefetch_takes_nothing_away() -> None:
             reply = await asking.ask("www.example.net.")
             assert reply.answer[0].ttl == 20
             assert ede_of(reply) == -1
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -317,7 +317,7 @@ def test_the_cache_stays_within_its_entries_and_bytes() -> None:
                 asked = len(upstream.asked)
                 await asking.ask("h39.example.net.")
                 assert len(upstream.asked) == asked
-                asking.close()
+                await asking.close()
 
     run(test())
 
@@ -336,6 +336,6 @@ def test_types_are_remembered_apart() -> None:
                 assert addresses(await asking.ask("www.example.net."))
                 assert (await asking.ask("www.example.net.", "AAAA")).answer[0].rdtype == dns.rdatatype.AAAA
             assert len(upstream.asked) == 2
-            asking.close()
+            await asking.close()
 
     run(test())

@@ -21,7 +21,10 @@ from pippin.forward.settings import ForwardSettings, UpstreamAddress, parse_upst
         ("[2001:db8::1]", UpstreamAddress("2001:db8::1", 53, "udp")),
         ("[2001:db8::1]:5353", UpstreamAddress("2001:db8::1", 5353, "udp")),
         ("tls://9.9.9.9#dns.quad9.net", UpstreamAddress("9.9.9.9", 853, "tls", "dns.quad9.net")),
-        ("tls://[2620:fe::fe]:8853#dns.quad9.net", UpstreamAddress("2620:fe::fe", 8853, "tls", "dns.quad9.net")),
+        (
+            "tls://[2620:fe::fe]:8853#dns.quad9.net",
+            UpstreamAddress("2620:fe::fe", 8853, "tls", "dns.quad9.net"),
+        ),
         ("tls://1.1.1.1", UpstreamAddress("1.1.1.1", 853, "tls")),
     ],
 )
@@ -76,9 +79,18 @@ def test_a_configuration_with_everything() -> None:
     ("text", "complaint"),
     [
         ('upstreams = ["9.9.9"]', "pippin.toml:2: upstreams: .*'9.9.9' is no IP address"),
-        ('[forward.suffix]\n"corp.example" = ["nine"]', "pippin.toml:3: corp.example: .*'nine' is no IP address"),
-        ('[forward.suffix]\n"corp..example" = ["10.0.0.1"]', "pippin.toml:3: corp..example: .*is no domain name"),
-        ('upstreams = ["9.9.9.9"]\nallow_forward = ["10.0.0.1/8"]', "pippin.toml:3: allow_forward: .*no network"),
+        (
+            '[forward.suffix]\n"corp.example" = ["nine"]',
+            "pippin.toml:3: corp.example: .*'nine' is no IP address",
+        ),
+        (
+            '[forward.suffix]\n"corp..example" = ["10.0.0.1"]',
+            "pippin.toml:3: corp..example: .*is no domain name",
+        ),
+        (
+            'upstreams = ["9.9.9.9"]\nallow_forward = ["10.0.0.1/8"]',
+            "pippin.toml:3: allow_forward: .*no network",
+        ),
         ('upstream = ["9.9.9.9"]', "pippin.toml:2: unknown key 'forward.upstream', did you mean 'upstreams'"),
         ('upstreams = ["9.9.9.9"]\nmode = "random"', "pippin.toml:3: .*mode"),
         ("prefetch = true", "whom to ask"),

@@ -33,7 +33,7 @@ def test_rotation_gives_each_its_turn() -> None:
             asking = forwarding_to(one, two, three, mode="rotate")
             found = await answers(asking, 30)
             assert [found.count(f"192.0.2.{n}") for n in (1, 2, 3)] == [10, 10, 10]
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -44,7 +44,7 @@ def test_ordered_asks_the_first_while_it_answers() -> None:
             asking = forwarding_to(one, two, mode="ordered")
             assert await answers(asking, 10) == ["192.0.2.1"] * 10
             assert not two.asked
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -56,7 +56,7 @@ def test_fastest_finds_the_fastest_and_still_looks_at_the_others_at_times() -> N
             found = await answers(asking, 100)
             assert found.count("192.0.2.2") > 80
             assert len(slow.asked) >= 1
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -72,7 +72,7 @@ def test_the_second_is_asked_when_the_first_is_silent_and_the_first_rests_then()
             first, second = asking.forwarding.statistics().forwarder.upstreams
             assert first.resting
             assert not second.resting
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -89,7 +89,7 @@ def test_an_upstream_that_comes_back_is_noticed_without_clients_paying() -> None
                     break
                 await asyncio.sleep(0.1)
             assert await answers(asking, 3, start=500) == ["192.0.2.1"] * 3
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -103,7 +103,7 @@ def test_one_of_two_dies_under_questions_and_nothing_is_lost() -> None:
             found = await answers(asking, 40, start=100)  # its port is closed now
             assert found == ["192.0.2.2"] * 40
             assert asking.forwarding.statistics().forwarder.upstreams[0].unreachable >= 1
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -117,7 +117,7 @@ def test_servfail_and_refused_of_one_are_asked_of_the_next() -> None:
             ):
                 asking = forwarding_to(failing, good, mode="ordered")
                 assert await answers(asking, 3) == ["192.0.2.2"] * 3
-                asking.close()
+                await asking.close()
 
     run(test())
 
@@ -134,7 +134,7 @@ def test_a_referral_is_no_answer() -> None:
         async with Upstream(refers) as lame, says("192.0.2.2") as good:
             asking = forwarding_to(lame, good, mode="ordered")
             assert await answers(asking, 2) == ["192.0.2.2"] * 2
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -145,7 +145,7 @@ def test_a_late_answer_of_the_first_still_counts() -> None:
             asking = forwarding_to(late, dead, mode="ordered")
             assert await answers(asking, 1) == ["192.0.2.1"]
             assert len(dead.asked) >= 1
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -163,7 +163,7 @@ def test_a_lost_packet_is_sent_again_to_a_single_upstream() -> None:
             asking = forwarding_to(upstream)
             assert await answers(asking, 1) == ["192.0.2.1"]
             assert len(seen) == 2
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -181,7 +181,7 @@ def test_tcp_questions_share_a_connection_and_replies_may_change_order() -> None
             assert [addresses(reply) for reply in replies] == [[f"192.0.2.{n}"] for n in range(10)]
             assert upstream.connections == 1
             assert {asked.over for asked in upstream.asked} == {"tcp"}
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -195,7 +195,7 @@ def test_a_connection_that_the_server_closed_is_opened_again() -> None:
             await asyncio.sleep(0.05)
             assert await answers(asking, 3, start=10) == ["192.0.2.1"] * 3
             assert upstream.connections == 2
-            asking.close()
+            await asking.close()
 
     run(test())
 
@@ -211,6 +211,6 @@ def test_a_connection_that_breaks_under_questions_loses_none() -> None:
             upstream.script = breaks_once
             asking = Asking(ForwardSettings(upstreams=(f"tcp://{upstream.text}",)))
             assert await answers(asking, 2) == ["192.0.2.1"] * 2
-            asking.close()
+            await asking.close()
 
     run(test())

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import dns.name
 import dns.rcode
@@ -26,6 +27,9 @@ from pippin.forward.settings import ForwardSettings, parse_upstream
 from pippin.forward.upstream import Question, Upstream, UpstreamStatistics
 from pippin.query.compose import compose
 from pippin.query.reply import Reply
+
+if TYPE_CHECKING:
+    from pippin.forward.shared import SharedCache, SharedStatistics
 
 STALE_AFTER = 1.8
 """Seconds a client waits for fresh data before it gets stale data (RFC 8767 section 5)."""
@@ -73,6 +77,7 @@ class ForwardStatistics:
     overflowed: int
     in_flight: int
     cache: CacheStatistics
+    shared: SharedStatistics | None
     upstreams: tuple[UpstreamStatistics, ...]
 
 
@@ -92,6 +97,10 @@ class Forwarder:
         for suffix, upstreams in settings.suffix.items():
             key = _wire(dns.name.from_text(suffix.removesuffix(".") + "."))
             self._routes[key] = self._group(upstreams) if upstreams else None
+        self._shared: SharedCache | None = None
+        self._origins: dict[bytes, bytes] = {}
+        if settings.shared_cache is not None:
+            self._share(settings.shared_cache)
         self._flights: dict[Key, asyncio.Task[Entry]] = {}
         self._refreshes = 0
         self._questions = self._hits = self._merged = self._asked = self._failed = 0
@@ -166,9 +175,11 @@ class Forwarder:
             keep = min(keep, ALIAS_KEEP)
         return replace(entry.reply(now), ttl=max(0, int(keep)))
 
-    def close(self) -> None:
+    async def close(self) -> None:
         for flight in self._flights.values():
             flight.cancel()
+        if self._shared is not None:
+            await self._shared.close()
         for group in self._routes.values():
             if group is not None:
                 group.close()
@@ -186,6 +197,7 @@ class Forwarder:
             self._overflowed,
             len(self._flights),
             self._cache.statistics(),
+            None if self._shared is None else self._shared.statistics(),
             tuple(upstream.statistics() for upstream in self._upstreams.values()),
         )
 
@@ -204,6 +216,16 @@ class Forwarder:
                 self._upstreams[str(address)] = upstream
             found.append(upstream)
         return Group(tuple(found), settings.mode)
+
+    def _share(self, url: str) -> None:
+        # Not on top: who shares nothing needs no client for Redis.
+        from pippin.forward.shared import SharedCache, origin_of
+
+        self._shared = SharedCache(url, trust_ad=self._settings.trust_ad, clock=self._clock)
+        for suffix, group in self._routes.items():
+            if group is not None:
+                addresses = (str(upstream.address) for upstream in group.upstreams)
+                self._origins[suffix] = origin_of(suffix, addresses)
 
     def _flight(self, key: Key) -> asyncio.Task[Entry] | None:
         """The look-up for a key, begun now or earlier; None if too many are under way."""
@@ -259,6 +281,14 @@ class Forwarder:
             max_negative_ttl=self._settings.max_negative_ttl,
         )
         question = Question(key.name, key.type, key.dnssec_ok, key.checking_disabled)
+        if (
+            self._shared is not None
+            and (told := await self._shared.get(self._origins[suffix], key)) is not None
+        ):
+            known = self._cache.get(key)
+            if known is None or known.stored != told.stored:  # else it is the one that is to be replaced
+                self._cache.put(key, told)
+                return told
         self._asked += 1
         try:
             accepted, upstream = await group.ask(question, read, self._settings.patience)
@@ -268,6 +298,8 @@ class Forwarder:
         entry = self._entry(key, accepted, trusted)
         if entry.ttl:
             self._cache.put(key, entry)
+            if self._shared is not None:
+                self._shared.put(self._origins[suffix], key, entry)
         else:
             self._cache.discard(key)
         return entry

@@ -105,8 +105,8 @@ class Forwarding:
         entry = await self._forwarder.refresh(_key(query))
         return self._forwarder.reply(entry, False) if entry is not None and self._is_whole(entry) else None
 
-    def close(self) -> None:
-        self._forwarder.close()
+    async def close(self) -> None:
+        await self._forwarder.close()
 
     def statistics(self) -> ForwardingStatistics:
         return ForwardingStatistics(

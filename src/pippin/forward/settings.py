@@ -5,6 +5,7 @@ Values and their checks only; the control process reads this without what forwar
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ Mode = Literal["rotate", "ordered", "fastest"]
 Protocol = Literal["udp", "tcp", "tls"]
 
 PORTS = {"udp": 53, "tcp": 53, "tls": 853}  # RFC 7858 section 3.1 for TLS
+
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 PRIVATE_NETWORKS = (
     "127.0.0.0/8",
@@ -187,6 +190,14 @@ def problems(settings: ForwardSettings) -> Iterator[tuple[str, str]]:
                 "allow_forward",
                 f"{network!r} is no network: {error}; right would be 10.0.0.0/8 or fc00::/7",
             )
+    if settings.shared_cache is not None:
+        if not settings.shared_cache.startswith(REDIS_SCHEMES):
+            yield (
+                "shared_cache",
+                f"{settings.shared_cache!r}: right would be redis://10.0.0.9:6379/0, rediss:// or unix://",
+            )
+        elif importlib.util.find_spec("redis") is None:
+            yield "shared_cache", "the client for Redis is missing: pip install 'pippin-dns[redis]'"
     if not settings.upstreams and not settings.suffix:
         yield "forward", "neither `upstreams` nor a `suffix` says whom to ask"
 

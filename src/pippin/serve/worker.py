@@ -198,7 +198,7 @@ class Worker:
         for task in self._refreshes:
             task.cancel()
         if self._forwarding is not None:
-            self._forwarding.close()
+            await self._forwarding.close()
         for sock, _ in self._endpoints:
             sock.close()
         self._endpoints.clear()
