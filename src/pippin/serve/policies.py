@@ -151,7 +151,7 @@ class _Place:
 
     standing: Standing
     labels: int
-    """Of the wildcard's parent; 0 for a policy at the name itself."""
+    """Of the name below which the wildcard is, the root label counted; 0 for a policy at the name itself."""
 
     def captured(self, name: bytes) -> bytes:
         """The labels of `name` (wire format) that the wildcard stands for."""
@@ -160,7 +160,7 @@ class _Place:
         ends = [0]
         while name[ends[-1]]:
             ends.append(ends[-1] + 1 + name[ends[-1]])
-        return name[: ends[len(ends) - 1 - self.labels]].lower()
+        return name[: ends[len(ends) - self.labels]].lower()
 
 
 class PolicyAnswers:
