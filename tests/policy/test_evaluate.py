@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
@@ -22,6 +23,7 @@ from pippin.policy.evaluate import (
     place_of,
     traceback_of,
 )
+from pippin.policy.plans import PlanError, as_plan
 
 BUDGET = 0.01
 LIMIT = 5.0
@@ -223,7 +225,14 @@ def test_place_and_traceback_are_the_policys(watchdog: Watchdog) -> None:
     ):
         assert error is not None
         assert place_of(error).startswith(__file__)
-        assert "evaluate.py" not in traceback_of(error).replace(__file__, "")
+        assert "src/pippin" not in traceback_of(error)
+
+
+def test_an_error_that_is_not_raised_in_the_policy_has_no_place_in_it(watchdog: Watchdog) -> None:
+    error = watchdog.evaluate(partial(as_plan, None), 1.0).error
+    assert isinstance(error, PlanError)
+    assert place_of(error) == ""
+    assert traceback_of(error).startswith("pippin.policy.plans.PlanError: None is no plan")
 
 
 def test_five_failures_in_a_row_make_a_rest() -> None:

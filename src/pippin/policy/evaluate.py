@@ -12,6 +12,8 @@ code in C that does not return to Python.
 from __future__ import annotations
 
 import asyncio
+import itertools
+import os
 import signal
 import sys
 import threading
@@ -225,9 +227,9 @@ class Breaker:
 
 
 def place_of(error: BaseException) -> str:
-    """`file:line` where an error was raised or an overrun noticed, in the policy's code or what it called."""
-    frames = _without_watchdog(traceback.extract_tb(error.__traceback__))
-    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else type(error).__name__
+    """`file:line` where an error was raised, in the policy's code or what that called; "" if it was not there."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_ours(frame)]
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
 
 
 def traceback_of(error: BaseException) -> str:
@@ -235,10 +237,14 @@ def traceback_of(error: BaseException) -> str:
     shown = traceback.TracebackException.from_exception(error)
     link: traceback.TracebackException | None = shown
     while link is not None:
-        link.stack = _without_watchdog(link.stack)
+        way = itertools.dropwhile(_is_ours, link.stack)
+        link.stack = traceback.StackSummary.from_list([frame for frame in way if frame.filename != __file__])
         link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
     return "".join(shown.format()).rstrip()
 
 
-def _without_watchdog(frames: traceback.StackSummary) -> traceback.StackSummary:
-    return traceback.StackSummary.from_list([frame for frame in frames if frame.filename != __file__])
+def _is_ours(frame: traceback.FrameSummary) -> bool:
+    return frame.filename.startswith(_PACKAGE)
+
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep

@@ -415,10 +415,12 @@ class PolicyAnswers:
         return bool(self._memo.statistics(standing.index)["entries"])
 
     def _report(self, standing: Standing, error: BaseException) -> None:
-        place = place_of(error) if isinstance(error, Exception) else type(error).__name__
-        if place in standing.places or len(standing.places) >= PLACES_REMEMBERED:
+        place = place_of(error) or str(standing.policy.place)
+        # Where an overrun is noticed is chance.
+        key = place if isinstance(error, Exception) else type(error).__name__
+        if key in standing.places or len(standing.places) >= PLACES_REMEMBERED:
             return
-        standing.places.add(place)
+        standing.places.add(key)
         log.error(
             "a policy failed, its fallback is answered; the same place is not logged again",
             policy=str(standing.policy),
@@ -426,7 +428,8 @@ class PolicyAnswers:
             error=f"{type(error).__name__}: {error}",
             fallback=standing.policy.options.fallback,
         )
-        for line in traceback_of(error).splitlines():
+        way = traceback_of(error).splitlines()
+        for line in way if len(way) > 1 else ():
             log.error("  " + line)
 
     # ---- replies
