@@ -9,6 +9,7 @@ with DNSServer() as server:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any
 
@@ -19,12 +20,15 @@ import dns.rcode
 import dns.rdatatype
 import dns.resolver
 
+from pippin.control.marks import ANOTHER_ZONES, NO_MARKS, Marks
 from pippin.engine.compile import compile_zone
+from pippin.policy.policies import Policies
 from pippin.serve.in_process import InProcessServer
 from pippin.serve.worker import Worker
 from pippin.store import Reader
 from pippin.testing.faults import Fault, Faults, SeenQuery, plain_name
 from pippin.testing.records import ZoneError, ZoneText, absolute, name_wire
+from pippin.testing.steering import PolicySource, ServedHealth, policies_in, pools_of
 from pippin.testing.watched import WatchedWorker
 from pippin.zone.check import check
 from pippin.zone.problem import Severity
@@ -55,6 +59,8 @@ class DNSServer:
     def __init__(self, listen: str = "127.0.0.1:0", **options: Any) -> None:
         self._faults = Faults()
         self._zones: dict[bytes, ZoneText] = {}
+        self._policies: list[Policies] = []
+        self._marks = NO_MARKS
         self._server = _Server((listen,), self._faults, **{"drain_timeout": 0.0, **options})
         self.host = self._server.addresses[0].host
         self.port = self._server.addresses[0].port
@@ -102,12 +108,40 @@ class DNSServer:
 
     def _publish(self, zone: ZoneText) -> None:
         stream = zone.stream()
-        image, findings = compile_zone(stream, zone.origin, self._server.seed)
-        problems = check(stream, zone.origin, zone.files, findings, warnings=False)
+        marks = self._marks.of(zone.origin)
+        image, findings = compile_zone(stream, zone.origin, self._server.seed, b"", marks)
+        findings = [finding for finding in findings if finding[0] not in ANOTHER_ZONES]
+        problems = check(stream, zone.origin, zone.files, findings, warnings=False, marks=marks)
         if wrong := [problem for problem in problems if problem.severity is Severity.ERROR]:
             raise ZoneError(wrong)
         self._zones[zone.origin] = zone
         self._server.publish(image)
+
+    # --- policies
+
+    @property
+    def policies(self) -> list[Policies]:
+        """What answers where zones leave it to policies. Set it: to `Policies`, a policy file imported, or several.
+
+        The targets of their pools are available until `health` says otherwise. Names have to be in zones that are
+        served; `ask` can ask as a client from anywhere. Nothing interrupts a policy here that takes too long.
+        """
+        return list(self._policies)
+
+    @policies.setter
+    def policies(self, source: PolicySource | Iterable[PolicySource] | None) -> None:
+        given = policies_in(source)
+        before, marks = self._marks, Marks((policy.owner, policy.rdtype) for each in given for policy in each)
+        self._server.set_policies(given, pools_of(given))
+        self._policies, self._marks = given, marks
+        changed = marks.changed(before)
+        for zone in [zone for origin, zone in self._zones.items() if origin in changed]:
+            self._publish(zone)
+
+    @property
+    def health(self) -> ServedHealth:
+        """How the targets of the policies are: `health.fail("eu/192.0.2.10")`."""
+        return ServedHealth(self._server.health, self._server.health_rows)
 
     # --- faults
 
@@ -158,13 +192,22 @@ class DNSServer:
         self._faults.forget_seen()
 
     def ask(
-        self, name: str, rdtype: str = "A", *, subnet: str | None = None, tcp: bool = False
+        self,
+        name: str,
+        rdtype: str = "A",
+        *,
+        subnet: str | None = None,
+        source: str | None = None,
+        tcp: bool = False,
     ) -> dns.message.Message:
-        """Ask the server, for tests that have no client of their own. `subnet` goes along as EDNS Client Subnet."""
+        """Ask the server, for tests that have no client of their own.
+
+        `subnet` goes along as EDNS Client Subnet; `source` is the address asked from (any of 127.0.0.0/8).
+        """
         options = [] if subnet is None else [dns.edns.ECSOption.from_text(subnet)]
         query = dns.message.make_query(name, rdtype, use_edns=0, options=options)
         send = dns.query.tcp if tcp else dns.query.udp
-        return send(query, self.host, ASK_TIMEOUT, self.port)
+        return send(query, self.host, ASK_TIMEOUT, self.port, source=source)
 
     def resolver(self) -> dns.resolver.Resolver:
         """A resolver of dnspython that asks this server and no other."""
