@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bench.question import Figure, Question, Row, Target
 from bench.questions import (
+    forwarding,
     hot,
     load,
     many_zones,
@@ -34,6 +35,7 @@ QUESTIONS: tuple[Question, ...] = (
     policies.WEIGHTED,
     policies.COUNTRY,
     policies.STRANGERS,
+    forwarding.QUESTION,
 )
 
 __all__ = ["QUESTIONS", "Figure", "Question", "Row", "Target"]
