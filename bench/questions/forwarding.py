@@ -17,7 +17,7 @@ import dns.rcode
 
 from bench import check, dnsperf
 from bench.check import WrongAnswer
-from bench.measure import Bench, NoStart, in_turns, running, wait_answer
+from bench.measure import REPLY_SECONDS, Bench, NoStart, in_turns, running, wait_answer
 from bench.peers.forwarders import Dnsmasq, Forwarder, ForwardingPippin, Unbound, to
 from bench.peers.nsd import Nsd
 from bench.peers.peer import Peer
@@ -42,8 +42,8 @@ def _stream(bench: Bench) -> Path:
     return path
 
 
-def _ask(port: int, name: str) -> dns.message.Message:
-    return dns.query.udp(dns.message.make_query(name, "A"), "127.0.0.1", port=port, timeout=check.TIMEOUT)
+def _ask(port: int, name: str, timeout: float = check.TIMEOUT) -> dns.message.Message:
+    return dns.query.udp(dns.message.make_query(name, "A"), "127.0.0.1", port=port, timeout=timeout)
 
 
 def _wait_forwarded(port: int, name: str, process: Process) -> None:
@@ -51,7 +51,7 @@ def _wait_forwarded(port: int, name: str, process: Process) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.is_running():
         try:
-            if _ask(port, name).answer:
+            if _ask(port, name, REPLY_SECONDS).answer:
                 return
         except (OSError, dns.exception.DNSException):
             time.sleep(0.01)

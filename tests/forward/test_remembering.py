@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import dns.edns
+import dns.message
 import dns.rcode
 import dns.rdatatype
 
 from pippin.forward.settings import ForwardSettings
+from pippin.query.query import Query, Transport
 from tests.forward.asking import Asking, addresses, ede_of, run
 from tests.forward.upstreams import Asked, Upstream, address_for_all, silent
 
@@ -281,6 +283,29 @@ def test_a_name_in_use_is_asked_for_before_its_end() -> None:
             assert len(upstream.asked) == 2
             assert (await asking.ask("www.example.net.")).answer[0].ttl == 300
             assert asking.forwarding.statistics().forwarder.prefetched == 1
+            await asking.close()
+
+    run(test())
+
+
+def test_what_the_engine_says_is_in_use_is_asked_for_before_its_end() -> None:
+    """The receive loop answers from its own memory, so nobody asks here; the worker does, for `refresh`."""
+    query = Query(dns.message.make_query("www.example.net.", "A").to_wire(), ("", 0), Transport.UDP)
+
+    async def test() -> None:
+        async with Upstream() as upstream:
+            asking = forwarding_to(upstream)
+            assert await asking.forwarding.refresh(query) is None
+            await asking.ask("www.example.net.")
+            for seconds, left, asked in ((100, 200, 1), (175, 300, 2)):
+                asking.clock.advance(seconds)
+                reply = await asking.forwarding.refresh(query)
+                assert reply is not None
+                assert reply.ttl == left
+                assert len(upstream.asked) == asked
+            upstream.script = silent
+            asking.clock.advance(301)
+            assert await asking.forwarding.refresh(query) is None
             await asking.close()
 
     run(test())
