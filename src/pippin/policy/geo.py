@@ -86,6 +86,15 @@ class Database:
             raise GeoError(f"{self.path}: {error}") from None
         return found if isinstance(found, dict) else {}
 
+    def depth(self, address: str) -> int:
+        """Bits of an address that decide which record it has."""
+        try:
+            return int(self._reader.get_with_prefix_len(address)[1])
+        except ValueError:  # as above
+            return 0
+        except maxminddb.InvalidDatabaseError as error:
+            raise GeoError(f"{self.path}: {error}") from None
+
     def _fields(self) -> frozenset[str]:
         for word, fields in _KINDS.items():
             if word in self.kind:

@@ -74,6 +74,16 @@ class Lookups:
             number = self._numbers.setdefault((field, value), len(self._numbers))
         return Found(0, _FIELDS.index(field), number, value, source)
 
+    def depth(self, number: int, address: Address) -> int:
+        """Bits of an address that decide about field `number` (`Found.field`); 0 for one that was given."""
+        field = _FIELDS[number]
+        if field in self._given:
+            return 0
+        if field == NETWORK:
+            return 0 if self._networks is None else self._networks.find(address, address.max_prefixlen)[1]
+        index = None if self._geo is None else self._geo.index_of(field)
+        return 0 if self._geo is None or index is None else self._geo.databases[index].depth(str(address))
+
     def _value(self, field: str, address: Address) -> tuple[Value, str]:
         if field in self._given:
             return self._given[field], "given"
@@ -88,7 +98,8 @@ class Lookups:
                 f"client.{field} is not known: there is no {where} to find it in, and it was not given"
             )
         database = self._geo.databases[index]
-        return value_of(database.record(str(address)), field), os.path.basename(database.path)
+        prefix = ipaddress.ip_network((address, database.depth(str(address))), strict=False)
+        return value_of(database.record(str(address)), field), f"{os.path.basename(database.path)}, {prefix}"
 
 
 class GivenFacts:
