@@ -9,6 +9,7 @@ import dns.flags
 import dns.message
 import dns.rcode
 import dns.rdatatype
+import msgspec
 import pytest
 
 from pippin.forward.settings import ForwardSettings
@@ -386,6 +387,24 @@ def test_more_clients_than_may_wait_get_servfail_at_once() -> None:
             assert len(done) == 15
             assert all(task.result().rcode() == dns.rcode.SERVFAIL for task in done)
             await asyncio.gather(*asks)
+            await asking.close()
+
+    run(test())
+
+
+def test_statistics_are_values_that_json_can_carry() -> None:
+    async def test() -> None:
+        async with Upstream() as upstream:
+            asking = forwarding_to(upstream)
+            await asking.ask("www.example.net.")
+            await asking.ask("www.example.net.")
+            await asking.ask("www.example.net.", client="192.0.2.7")
+            counted = msgspec.json.decode(msgspec.json.encode(asking.forwarding.statistics()))
+            assert counted["prohibited"] == 1
+            assert counted["forwarder"]["hits"] == 1
+            assert counted["forwarder"]["asked"] == 1
+            assert counted["forwarder"]["upstreams"][0]["address"] == upstream.text
+            assert counted["forwarder"]["upstreams"][0]["answered"] == 1
             await asking.close()
 
     run(test())

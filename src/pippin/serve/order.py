@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from pippin.forward.handler import Forwarding
+from typing import TYPE_CHECKING
+
 from pippin.query.pipeline import Handler
 from pippin.serve.chaos import Chaos
 from pippin.serve.options import WorkerOptions
 from pippin.serve.zones import PublishedZones, ZoneAnswers
 from pippin.transfer.axfr import Pinned, TransferOut
+
+if TYPE_CHECKING:
+    from pippin.forward.handler import Forwarding
 
 
 def handlers(

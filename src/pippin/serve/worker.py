@@ -6,9 +6,10 @@ engine calls SLOW is copied into the pipeline and answered later from the same s
 `python -m pippin.serve.worker FD` runs one as a process: a fresh interpreter, told what to do through the control
 socket FD by one JSON object a line:
 
-    control -> worker   the `WorkerOptions`, then {"do": "start" | "drain" | "stop" | "policies"}
+    control -> worker   the `WorkerOptions`, then {"do": "start" | "drain" | "stop" | "policies" | "forwarding"}
     worker -> control   {"event": "ready" | "answering"}, or {"event": "failed", "problems": [...]} and the end
                         {"event": "policies", "policies": [...]}, their statistics
+                        {"event": "forwarding", "forwarding": {...} | null}, its statistics
 
 What it counts stands in its page of the store. A worker whose control process is gone goes on answering for
 `ORPHAN_PATIENCE` seconds.
@@ -40,7 +41,6 @@ from pippin.engine.counters import (
 )
 from pippin.engine.path import SLOW, Batch, Options, Responder, client_address, reply_place
 from pippin.engine.sockets import Endpoint
-from pippin.forward.handler import Forwarding
 from pippin.query.pipeline import CONCURRENCY, FORMERR, Outcome, Pipeline
 from pippin.query.query import Query, Transport
 from pippin.query.reply import Reply
@@ -52,6 +52,7 @@ from pippin.serve.zones import PublishedZones
 from pippin.store import Reader
 
 if TYPE_CHECKING:
+    from pippin.forward.handler import Forwarding, ForwardingStatistics
     from pippin.serve.policies import PolicyStatistics
     from pippin.serve.steering import PolicySet, Steering
 
@@ -124,7 +125,11 @@ class Worker:
         self._endpoints: list[tuple[socket.socket, Endpoint]] = []
         self._servers: list[asyncio.Server] = []
         self._zones = zones = PublishedZones(reader.zone_image)
-        self._forwarding = None if options.forward is None else Forwarding(options.forward, zones)
+        self._forwarding: Forwarding | None = None
+        if options.forward is not None:
+            from pippin.forward.handler import Forwarding  # 20 ms that others need not take
+
+            self._forwarding = Forwarding(options.forward, zones)
         self._steering: Steering | None = None
         if policies is not None:
             self.set_policies(policies)
@@ -160,6 +165,10 @@ class Worker:
     def policy_statistics(self) -> list[PolicyStatistics]:
         """How each policy has been doing."""
         return [] if self._steering is None else self._steering.statistics()
+
+    def forwarding_statistics(self) -> ForwardingStatistics | None:
+        """What was forwarded, and how each upstream has been doing; None if nothing is."""
+        return None if self._forwarding is None else self._forwarding.statistics()
 
     async def _steer(self, query: Query) -> Outcome | None:
         return None if self._steering is None else await self._steering.handle(query)
@@ -349,6 +358,9 @@ class Process:
                 case "policies":
                     known = [] if self._worker is None else self._worker.policy_statistics()
                     self._tell("policies", policies=known)
+                case "forwarding":
+                    counted = None if self._worker is None else self._worker.forwarding_statistics()
+                    self._tell("forwarding", forwarding=counted)
                 case "drain":
                     stop.set()
                 case "stop":
