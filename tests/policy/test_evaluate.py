@@ -13,6 +13,7 @@ from functools import partial
 
 import pytest
 
+from pippin.policy import evaluate
 from pippin.policy.evaluate import (
     FAILURES_TO_REST,
     REST_FIRST,
@@ -120,6 +121,19 @@ def test_an_alarm_near_the_end_never_reaches_the_server(watchdog: Watchdog) -> N
             break
     assert outcomes["value"]
     assert outcomes["overrun"]
+
+
+def test_alarms_that_interrupt_each_other_do_not_reach_the_server_either(
+    watchdog: Watchdog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine the next one comes while the last is still at work; here that is most of the time."""
+    monkeypatch.setattr(evaluate, "INTERVAL", 5e-5)
+    deadline = time.monotonic() + 1.0
+    while time.monotonic() < deadline:
+        result = watchdog.evaluate(partial(sum, range(100)), 1e-5)
+        assert result.value == 4950 or isinstance(result.error, Overrun)
+        assert not watchdog._running
+        assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
 def test_a_late_alarm_does_nothing(watchdog: Watchdog) -> None:

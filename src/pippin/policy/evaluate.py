@@ -110,8 +110,8 @@ class Watchdog:
             return function()
         self._alarms = 0
         self._running = True
-        signal.setitimer(signal.ITIMER_REAL, max(budget, 1e-6), INTERVAL)
         try:
+            signal.setitimer(signal.ITIMER_REAL, max(budget, 1e-6), INTERVAL)
             return function()
         finally:
             self._running = False
@@ -120,7 +120,12 @@ class Watchdog:
                 sys.settrace(self._tracer)
 
     def _alarm(self, _number: int, frame: FrameType | None) -> None:
-        if not self._running or frame is None or frame.f_code is _RUN:
+        interrupted = frame
+        while interrupted is not None and interrupted.f_code in _ALARM:
+            interrupted = (
+                interrupted.f_back
+            )  # on a busy machine an alarm finds the one before it still at work
+        if not self._running or interrupted is None or interrupted.f_code is _RUN:
             return
         self._alarms += 1
         if self._alarms > 1:
@@ -142,6 +147,7 @@ class Watchdog:
 
 
 _RUN = Watchdog._run.__code__
+_ALARM = (Watchdog._alarm.__code__, Watchdog._trace.__code__)
 
 
 def _ignore_calls(_frame: FrameType, _event: str, _argument: object) -> None:
