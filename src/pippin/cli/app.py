@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 
 from pippin.cli.check import check
+from pippin.cli.explain import explain
 from pippin.cli.reload import reload
 from pippin.cli.serve import serve
+from pippin.cli.simulate import simulate
 from pippin.cli.status import status
 from pippin.cli.zone import zone_app
 
@@ -49,4 +51,6 @@ app.command()(serve)
 app.command()(check)
 app.command()(reload)
 app.command()(status)
+app.command()(explain)
+app.command()(simulate)
 app.add_typer(zone_app, name="zone")
