@@ -737,6 +737,65 @@ def test_an_honest_policy_passes_its_audits() -> None:
         assert statistics(server).impure == 0
 
 
+def test_the_fact_that_fills_a_memo_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pippin.serve.policies.MEMO_ENTRIES", 50)
+    monkeypatch.setattr("pippin.serve.policy_watch.EVALUATIONS_TO_LOOK", 100)
+    policies = Policies()
+
+    @policies.answer("www.example", "A")
+    def www(client: Client) -> str:
+        return str(client.address) if client.edns else "192.0.2.1"
+
+    with capture_logs() as logs, serve(policies) as server:
+        for n in range(200):
+            assert answer(server, subnet=f"10.0.0.{n}/32") == f"10.0.0.{n}"
+        wait_until(lambda: any("more different answers" in log["event"] for log in logs))
+        found = statistics(server)
+        assert found.entries <= 50
+        assert found.evicted > 100
+    named = [log for log in logs if "more different answers" in log["event"]]
+    assert [(log["policy"], log["fact"]) for log in named] == [("www.example A", "client.address")]
+
+
+@pytest.mark.parametrize(
+    ("read", "hint"),
+    [
+        (lambda client, health: client.country, "Policies(geo=...)"),
+        (lambda client, health: health.up("web/192.0.2.99"), "no pool has a target 'web/192.0.2.99'"),
+        (lambda client, health: client.subnet(v4=33), "0 to 32"),
+    ],
+)
+def test_a_fact_that_nobody_can_know_is_a_failure_with_a_hint(
+    read: Callable[[Client, Health], object], hint: str
+) -> None:
+    policies = Policies()
+
+    @policies.answer("www.example", "TXT")
+    def www(client: Client, health: Health) -> str:
+        return str(read(client, health))
+
+    with capture_logs() as logs, serve(policies) as server:
+        assert ask(server, rdtype="TXT").rcode() == dns.rcode.SERVFAIL
+    assert [hint in log["error"] for log in logs if "a policy failed" in log["event"]] == [True]
+
+
+def test_loads_are_facts_in_steps() -> None:
+    policies = Policies()
+    pool = Pool("web", ["192.0.2.1"])
+
+    @policies.answer("www.example", "TXT")
+    def www(health: Health) -> str:
+        return str(health.load("web/192.0.2.1", step=0.25))
+
+    with serve(policies, pool) as server:
+        for permille, step in ((None, "None"), (100, "0.0"), (240, "0.0"), (600, "0.5"), (740, "0.5")):
+            server.health.set_load(0, permille)
+            assert answer(server, rdtype="TXT") == f'"{step}"'
+        found = statistics(server)
+        assert found.evaluations == 3
+        assert found.distinct == {"health.load('web/192.0.2.1', step=0.25)": 3}
+
+
 def test_new_policies_replace_the_old_ones() -> None:
     with serve(answering("192.0.2.80")) as server:
         assert answer(server) == "192.0.2.80"
