@@ -244,6 +244,6 @@ def test_a_worker_that_finds_other_policies_than_were_checked_says_so_and_ends(
         said = led.hear()
         assert said["event"] == "failed"
         assert problem in said["problems"][0]
-        assert led.process.wait(PATIENCE) == 0
+        assert led.process.wait(PATIENCE) == 1
     finally:
         led.end()

@@ -316,8 +316,8 @@ class Process:
         self._worker: Worker | None = None
         self._policies: PolicySet | None = None
 
-    async def run(self) -> None:
-        """Do what the control process says until it says stop, or has been gone for long enough."""
+    async def run(self) -> int:
+        """Do what the control process says until it says stop, or has been gone for long enough; the exit code."""
         options = msgspec.json.decode(await self._reader.readline(), type=WorkerOptions)
         if options.core is not None:
             os.sched_setaffinity(0, {options.core})
@@ -327,13 +327,14 @@ class Process:
         stop = asyncio.Event()
         loop.add_signal_handler(signal.SIGTERM, stop.set)
         if options.policies and not await self._load_policies(options):
-            return
+            return 1
         self._tell("ready")
         commands = asyncio.create_task(self._obey(options, stop))
         await stop.wait()
         commands.cancel()
         if self._worker is not None:
             await self._worker.drain(options.drain_timeout)
+        return 0
 
     async def _load_policies(self, options: WorkerOptions) -> bool:
         """Import what users have programmed; False, and control knows why, if there is no answering from that."""
@@ -386,9 +387,9 @@ def allow_files(needed: int) -> None:
         log.warning("the limit of open files is below tcp_clients", limit=allowed, needed=needed)
 
 
-async def _lead(control: int) -> None:
+async def _lead(control: int) -> int:
     reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=control))
-    await Process(reader, writer).run()
+    return await Process(reader, writer).run()
 
 
 def main() -> None:
@@ -398,7 +399,7 @@ def main() -> None:
     # Ctrl-C and a hang-up reach the whole process group; what they mean for a worker is the control process' say.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    run_loop(_lead(int(sys.argv[1])))
+    sys.exit(run_loop(_lead(int(sys.argv[1]))))
 
 
 if __name__ == "__main__":
