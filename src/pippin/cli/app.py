@@ -8,6 +8,7 @@ import typer
 
 from pippin.cli.check import check
 from pippin.cli.explain import explain
+from pippin.cli.health import health_app
 from pippin.cli.reload import reload
 from pippin.cli.serve import serve
 from pippin.cli.simulate import simulate
@@ -53,4 +54,5 @@ app.command()(reload)
 app.command()(status)
 app.command()(explain)
 app.command()(simulate)
+app.add_typer(health_app, name="health")
 app.add_typer(zone_app, name="zone")

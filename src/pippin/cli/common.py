@@ -20,7 +20,9 @@ CONFIGURATIONS = (Path("pippin.toml"), Path("/etc/pippin/pippin.toml"))
 Files = Annotated[
     Optional[list[str]],  # noqa: UP045 - typer reads this at run time
     typer.Argument(
-        metavar="[ORIGIN=]FILE", help="Zone files, CSV files, or folders of them.", show_default=False
+        metavar="[ORIGIN=]FILE",
+        help="Zone files, CSV files, folders of them, and policies (.py).",
+        show_default=False,
     ),
 ]
 Config = Annotated[
@@ -39,9 +41,9 @@ def fail(message: object, code: int = FAILED) -> NoReturn:
     raise typer.Exit(code)
 
 
-def count(number: int, what: str) -> str:
-    """`1 zone`, `2,000 zones`."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+def count(number: int, what: str, several: str = "") -> str:
+    """`1 zone`, `2,000 zones`; `several` where that is not made by an s."""
+    return f"{number:,} {what if number == 1 else several or what + 's'}"
 
 
 def find_config(given: Path | None) -> Path | None:
@@ -49,14 +51,24 @@ def find_config(given: Path | None) -> Path | None:
     return given or next((path for path in CONFIGURATIONS if path.exists()), None)
 
 
+def policy_files(files: Sequence[str] | None) -> list[str]:
+    """Those of the files of the command line that are policies."""
+    return [file for file in files or () if is_policy_file(file)]
+
+
+def is_policy_file(file: str) -> bool:
+    """Whether a file is a policy, going by its name."""
+    return file.endswith(".py")
+
+
 def settings_and_places(
     files: Sequence[str] | None, config: Path | None
 ) -> tuple[Settings, list[Place], Path | None]:
-    """The settings, the places of the command line, and the configuration they came from."""
+    """The settings, the places of zones of the command line, and the configuration they came from."""
     from pippin.control.places import parse_place
     from pippin.control.settings import Settings, SettingsError, read_settings
 
-    places = [parse_place(file) for file in files or ()]
+    places = [parse_place(file) for file in files or () if not is_policy_file(file)]
     if config is None and not places:
         config = find_config(config)
         if config is None:

@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from pippin.cli.common import FAILED, Config, Control, ask
+from pippin.cli.common import FAILED, Config, Control, ask, count
 
 
 def reload(
@@ -17,7 +17,7 @@ def reload(
     config: Config = None,
     control: Control = None,
 ) -> None:
-    """Read changed zone files again, and the configuration's list of zones. Exit code 1 if one was rejected."""
+    """Read changed zones and policies again, and the configuration's lists of them. Exit code 1 if one was rejected."""
     answer = ask(control, config, {"do": "reload", "zone": zone})
     if answer["configuration"]:
         typer.echo(f"{answer['configuration']}\nthe configuration is wrong, the old one stays")
@@ -30,7 +30,14 @@ def reload(
             typer.echo(
                 f"{outcome['zone']}: rejected" + (", the old zone stays" if outcome["records"] else "")
             )
-    if answer["ok"] and not answer["zones"]:
+    if policies := answer["policies"]:
+        for problem in policies["problems"]:
+            typer.echo(problem)
+        if policies["ok"]:
+            typer.echo(f"{count(policies['policies'], 'policy', 'policies')}, {count(policies['targets'], 'target')}")
+        else:
+            typer.echo("policies: rejected, the old ones stay")
+    if answer["ok"] and not answer["zones"] and not policies:
         typer.echo("nothing has changed")
     if not answer["ok"]:
         raise typer.Exit(FAILED)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from pippin.cli.common import Config, Control, Files, count, fail, settings_and_places
+from pippin.cli.common import Config, Control, Files, count, fail, policy_files, settings_and_places
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -45,10 +45,14 @@ def serve(
     ] = None,
     control: Control = None,
 ) -> None:
-    """Serve zones: master files, CSV files, folders of them, or what a configuration names."""
+    """Serve zones: master files, CSV files, folders of them, or what a configuration names.
+
+    A file that ends in .py is not a zone: it declares policies, answers that are programmed, for names in the zones.
+    """
     import msgspec
 
     from pippin.control.channel import ChannelError
+    from pippin.control.checker import PolicyFailure
     from pippin.control.supervisor import Hooks, NothingToServe, Supervisor
     from pippin.control.workers import WorkerFailure
     from pippin.serve import logs
@@ -74,12 +78,14 @@ def serve(
         fail(error, code=2)
     progress = _Progress()
     hooks = Hooks(progress.started, progress.show)
-    supervisor = Supervisor(settings, places, config=config, configured=configured, hooks=hooks)
+    supervisor = Supervisor(
+        settings, places, policy_files(files), config=config, configured=configured, hooks=hooks
+    )
     try:
         code = run_loop(supervisor.run())
     except NothingToServe:
         fail("no zone could be served")
-    except (ListenError, StoreError, ChannelError, WorkerFailure) as error:
+    except (ListenError, StoreError, ChannelError, WorkerFailure, PolicyFailure) as error:
         fail(error)
     finally:
         progress.close()

@@ -26,6 +26,12 @@ def status(
     typer.echo(f"pippin {answer['version']}, {answer['engine']} engine, pid {answer['pid']}, up {up} s")
     rejected = f", {answer['rejected']} with a rejected file" if answer["rejected"] else ""
     typer.echo(f"{count(answer['zones'], 'zone')}, {count(answer['records'], 'record')}{rejected}")
+    if (policies := answer["policies"])["files"]:
+        typer.echo(
+            f"{count(policies['policies'], 'policy', 'policies')}, {count(policies['targets'], 'target')}, "
+            f"generation {policies['generation']}, checker pid {policies['checker'] or '-'}  "
+            f"restarts {policies['checker_restarts']}"
+        )
     for number, worker in enumerate(answer["workers"]):
         state = "answering" if worker["answering"] else "starting"
         typer.echo(f"worker {number}  pid {worker['pid']}  {state}  restarts {worker['restarts']}")

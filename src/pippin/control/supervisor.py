@@ -23,8 +23,11 @@ from pippin import __version__
 from pippin.control.catalogue import Catalogue, Progress
 from pippin.control.changes import Outcome
 from pippin.control.channel import Channel, ChannelError, default_path, was_left_behind
+from pippin.control.checker import PolicyFailure
+from pippin.control.marks import Marks
 from pippin.control.notify import notify
 from pippin.control.places import Place, places_in
+from pippin.control.policies import Generation, Generations
 from pippin.control.settings import DEFAULT_LISTEN, Settings, SettingsError, read_settings
 from pippin.control.workers import KILL_AFTER, WorkerSlot, worker_count
 from pippin.engine import engine_name
@@ -38,6 +41,12 @@ log = structlog.get_logger(__name__)
 COOKIE_SECRET_SIZE = 16
 """Octets, RFC 9018 section 4.5."""
 
+
+RELOADED = ("zone", "zones", "policies")
+"""Settings that a reload changes; all others wait for a restart."""
+
+TARGETS_NAMED = 10
+"""Targets that a message about one that is not there names."""
 
 PORT_PAUSE = 0.05
 """Seconds between two looks at whether a port is free."""
@@ -70,14 +79,16 @@ class Hooks:
 class Supervisor:
     """`run` serves until a signal or the control socket ends it, and returns the exit code.
 
-    `places` are those of the command line; a configuration's own are added, and read again on reload. `configured`
-    is what the configuration said before the command line changed it: what a later version of it is compared with.
+    `places` and `policies` are those of the command line; a configuration's own are added, and read again on reload.
+    `configured` is what the configuration said before the command line changed it: what a later version of it is
+    compared with.
     """
 
     def __init__(
         self,
         settings: Settings,
         places: Iterable[Place] = (),
+        policies: Iterable[str] = (),
         *,
         config: Path | None = None,
         configured: Settings | None = None,
@@ -85,11 +96,14 @@ class Supervisor:
     ) -> None:
         self._settings = settings
         self._given = tuple(places)
+        self._given_policies = tuple(policies)
         self._config = config
         self._configured = configured or settings
         self._hooks = hooks or Hooks()
         self._store: Store
         self._catalogue: Catalogue
+        self._generations: Generations
+        self._may_answer = asyncio.Event()
         self._slots: list[WorkerSlot] = []
         self._end: asyncio.Future[str] | None = None
         self._hang_up: asyncio.Task[None] | None = None
@@ -97,7 +111,7 @@ class Supervisor:
 
     async def run(self) -> int:
         """The exit code. Where serving cannot begin: `ListenError`, `StoreError`, `ChannelError`, `WorkerFailure`,
-        `NothingToServe`.
+        `PolicyFailure`, `NothingToServe`.
         """
         began = time.monotonic()
         loop = asyncio.get_running_loop()
@@ -110,18 +124,19 @@ class Supervisor:
         private = None if self._settings.state else tempfile.mkdtemp(prefix="pippin-")
         folder = self._settings.state or str(private)
         channel = Channel(control, self._obey)
-        may_answer = asyncio.Event()
+        may_answer = self._may_answer
         tasks: list[asyncio.Task[None]] = []
         count = worker_count(self._settings.workers)
-        self._store = Store.open(folder, count)
+        self._store = Store.open(folder, 2 * count)
         self._catalogue = Catalogue(self._store, self._places, self._hooks.progress)
+        self._generations = Generations(Path(folder), self._policy_files)
         try:
             addresses = self._open_slots(addresses, folder, count)
             tasks = [asyncio.create_task(slot.keep(may_answer)) for slot in self._slots]
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 loop.add_signal_handler(number, self._on_signal, number)
             await self._open(channel)
-            if await self._unless_ended(self._catalogue.read_first()):
+            if await self._unless_ended(self._read_first()):
                 served, outcomes = self._catalogue.served(), self._catalogue.outcomes()
                 rejected = sum(not outcome.published for outcome in outcomes)
                 if rejected and not served:
@@ -133,7 +148,9 @@ class Supervisor:
                     notify("READY=1")
             if self._settings.watch:
                 tasks.append(asyncio.create_task(self._catalogue.watch()))
-                tasks[-1].add_done_callback(_say_why)
+                tasks.append(asyncio.create_task(self._generations.watch(self._swap)))
+                for task in tasks[-2:]:
+                    task.add_done_callback(_say_why)
             how = await self._end
             notify("STOPPING=1")
             await self._stop(how)
@@ -145,6 +162,7 @@ class Supervisor:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await channel.close()
+            await self._generations.close()
             self._catalogue.close()
             if private is not None:
                 shutil.rmtree(private, ignore_errors=True)
@@ -168,8 +186,19 @@ class Supervisor:
         for task in done:
             task.result()
 
+    async def _read_first(self) -> None:
+        """Policies, then zones, which have to know what policies answer for."""
+        generation = await self._generations.begin()
+        for slot in self._slots:
+            slot.options = with_policies(slot.options, generation)
+        await self._catalogue.set_marks(marks_of(generation))
+        await asyncio.gather(self._catalogue.read_first(), self._generations.wait_first_results())
+
     def _places(self) -> list[Place]:
         return [*self._given, *places_in(self._settings)]
+
+    def _policy_files(self) -> tuple[str, ...]:
+        return (*self._given_policies, *self._settings.policies)
 
     # --- workers
 
@@ -179,10 +208,32 @@ class Supervisor:
         secret = secrets.token_bytes(COOKIE_SECRET_SIZE)
         for index in range(count):
             core = cores[index % len(cores)] if self._settings.pin else None
-            slot = WorkerSlot(addresses, worker_options(self._settings, folder, index, core, secret))
+            options = worker_options(self._settings, folder, index, core, secret)
+            pages = index, count + index
+            slot = WorkerSlot(addresses, options, pages, self._store.occupy, self._store.vacate)
+            for page in pages:
+                self._store.vacate(page)
             addresses = slot.bind()
             self._slots.append(slot)
         return addresses
+
+    async def _swap(self, new: Generation) -> None:
+        """Have workers answer by these policies: fresh ones, on the same sockets. Raises `PolicyFailure`."""
+        if errors := await self._catalogue.set_marks(marks_of(new)):
+            raise PolicyFailure(map(str, errors))
+        failures = await asyncio.gather(
+            *(slot.prepare(with_policies(slot.options, new), self._may_answer) for slot in self._slots),
+            return_exceptions=True,
+        )
+        wrong = [failure for failure in failures if failure is not None]
+        for slot in self._slots:
+            if wrong:
+                slot.abandon()
+            else:
+                slot.take_over()
+        if wrong:
+            await self._catalogue.set_marks(marks_of(self._generations.current), restore=True)
+            raise PolicyFailure(map(str, wrong))
 
     async def _stop(self, how: str) -> None:
         log.info("stopping", how=how)
@@ -208,10 +259,12 @@ class Supervisor:
             for name in Settings.__struct_fields__
             if getattr(new, name) != getattr(self._configured, name)
         ]
-        if late := [name for name in names if name not in ("zone", "zones")]:
+        if late := [name for name in names if name not in RELOADED]:
             log.warning("changed settings take effect after a restart", settings=", ".join(late))
         self._configured = new
-        self._settings = msgspec.structs.replace(self._settings, zone=new.zone, zones=new.zones)
+        self._settings = msgspec.structs.replace(
+            self._settings, **{name: getattr(new, name) for name in RELOADED}
+        )
         return ""
 
     def _on_signal(self, number: int) -> None:
@@ -225,7 +278,18 @@ class Supervisor:
         notify("RELOADING=1")
         self._read_settings_again()
         await self._catalogue.reload()
+        await self._reload_policies()
         notify("READY=1")
+
+    async def _reload_policies(self) -> dict[str, Any] | None:
+        """What came of it, for the control socket; None: nothing has changed."""
+        try:
+            new = await self._generations.reload(self._swap)
+        except PolicyFailure as failure:
+            return {"ok": False, "problems": failure.problems}
+        if new is None:
+            return None
+        return {"ok": True, "problems": new.problems, **_generation_as_json(new)}
 
     async def _open(self, channel: Channel) -> None:
         try:
@@ -245,11 +309,17 @@ class Supervisor:
                 outcomes = await self._catalogue.reload(zone)
                 if zone is not None and not outcomes:
                     return {"ok": False, "error": f"no zone {zone} here; `pippin zone list` shows all"}
+                policies = None if zone is not None else await self._reload_policies()
                 return {
-                    "ok": not wrong and all(outcome.published for outcome in outcomes),
+                    "ok": not wrong
+                    and all(outcome.published for outcome in outcomes)
+                    and (policies is None or policies["ok"]),
                     "configuration": wrong,
                     "zones": [_as_json(outcome) for outcome in outcomes],
+                    "policies": policies,
                 }
+            case {"do": "health", **rest}:
+                return await self._health(rest.get("target"), rest.get("to"))
             case {"do": "status"}:
                 return {"ok": True, **self._status()}
             case {"do": "zones"}:
@@ -259,7 +329,28 @@ class Supervisor:
                 return {"ok": True}
         return {
             "ok": False,
-            "error": f"unknown command {command.get('do')!r}; known: reload, status, stop, zones",
+            "error": f"unknown command {command.get('do')!r}; known: health, reload, status, stop, zones",
+        }
+
+    async def _health(self, target: str | None, word: str | None) -> dict[str, Any]:
+        try:
+            if target is None:
+                states = await self._generations.states()
+            else:
+                states = await self._generations.override(target, str(word))
+        except KeyError:
+            known = ", ".join(sorted(self._generations.current.rows)[:TARGETS_NAMED])
+            hint = f"there are {known}" if known else "no policy has targets"
+            return {"ok": False, "error": f"no target {target} here; {hint}"}
+        except ValueError:
+            return {"ok": False, "error": f"{word!r} is no state; right would be up, down, drain or auto"}
+        except OSError as error:
+            return {"ok": False, "error": f"cannot be kept, so it is not done: {error}"}
+        return {
+            "ok": True,
+            "targets": states,
+            "strays": self._generations.strays(),
+            "kept": self._settings.state is not None,
         }
 
     def _status(self) -> dict[str, Any]:
@@ -277,11 +368,21 @@ class Supervisor:
                     "pid": slot.pid,
                     "answering": slot.answering.is_set(),
                     "restarts": slot.restarts,
-                    "counters": self._store.counters(number),
+                    "counters": self._counters(slot),
                 }
-                for number, slot in enumerate(self._slots)
+                for slot in self._slots
             ],
+            "policies": {
+                **_generation_as_json(self._generations.current),
+                "checker": self._generations.checker_pid,
+                "checker_restarts": self._generations.restarts,
+            },
         }
+
+    def _counters(self, slot: WorkerSlot) -> dict[str, int]:
+        """What all processes of a slot have counted."""
+        one, other = (self._store.counters(page) for page in slot.pages)
+        return {name: one[name] + other[name] for name in one}
 
 
 async def _until_free(addresses: Iterable[Address], patience: float) -> None:
@@ -314,6 +415,32 @@ def worker_options(
         core=core,
         **{name: getattr(settings, name) for name in shared},
     )
+
+
+def with_policies(options: WorkerOptions, generation: Generation) -> WorkerOptions:
+    """The options of a worker that answers by a generation of policies."""
+    return msgspec.structs.replace(
+        options,
+        policies=generation.files,
+        declared=generation.policies,
+        health_file=generation.health_file,
+        health_rows=generation.rows,
+    )
+
+
+def marks_of(generation: Generation) -> Marks:
+    """The names and types that zones leave to a generation of policies."""
+    return Marks((policy.owner, policy.rdtype) for policy in generation.policies)
+
+
+def _generation_as_json(generation: Generation) -> dict[str, Any]:
+    return {
+        "generation": generation.number,
+        "files": generation.files,
+        "since": generation.began,
+        "policies": len(generation.policies),
+        "targets": len(generation.targets),
+    }
 
 
 def _say_why(task: asyncio.Task[None]) -> None:

@@ -52,14 +52,14 @@ class WorkerFailure(Exception):
 
 
 class _Life:
-    """One worker process, from its start to its end."""
+    """One worker process, from its start to its end. It learns its options when it may answer, and not before."""
 
-    def __init__(self, options: WorkerOptions, sockets: list[tuple[Address, socket.socket, socket.socket]]) -> None:
-        fds = []
+    def __init__(self, page: int, sockets: list[tuple[Address, socket.socket, socket.socket]]) -> None:
+        self.page = page
+        self._inherited: list[Socket] = []
         for address, udp, tcp in sockets:
-            fds.append(Socket(udp.fileno(), "udp", address.is_wildcard))
-            fds.append(Socket(tcp.fileno(), "tcp", address.is_wildcard))
-        self.options = msgspec.structs.replace(options, sockets=tuple(fds))
+            self._inherited.append(Socket(udp.fileno(), "udp", address.is_wildcard))
+            self._inherited.append(Socket(tcp.fileno(), "tcp", address.is_wildcard))
         self.answering = asyncio.Event()
         self._channel, theirs = socket.socketpair()
         try:
@@ -71,42 +71,47 @@ class _Life:
             theirs.close()
         self._writer: asyncio.StreamWriter | None = None
 
-    async def run(self, may_answer: asyncio.Event, answers: Callable[[], None]) -> int:
+    async def run(
+        self, may_answer: asyncio.Event, options: Callable[[], WorkerOptions], answers: Callable[[], None]
+    ) -> int:
         """Lead it until it ends; how it ended, as `subprocess` says it. `answers` is called when it begins to."""
         reader, self._writer = await asyncio.open_connection(sock=self._channel)
         try:
-            self._writer.write(msgspec.json.encode(self.options) + b"\n")
-            starter = asyncio.create_task(self._start_when(may_answer))
+            starter = asyncio.create_task(self._start_when(may_answer, options))
             try:
                 await self._listen(reader, answers)
             finally:
                 starter.cancel()
             # The worker's end of the socket is closed: it is dead, or about to be.
-            return await asyncio.to_thread(self._reap)
+            return await asyncio.to_thread(self._reap, options().drain_timeout + KILL_AFTER)
         finally:
             self.answering.clear()
             self._writer.close()
 
     def tell(self, command: str) -> bool:
         """Send a command; False if there is nobody to take it."""
+        return self._send({"do": command})
+
+    def _send(self, message: object) -> bool:
         if self._writer is None or self._writer.is_closing():
             return False
-        self._writer.write(msgspec.json.encode({"do": command}) + b"\n")
+        self._writer.write(msgspec.json.encode(message) + b"\n")
         return True
 
     def kill(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
 
-    def _reap(self) -> int:
+    def _reap(self, patience: float) -> int:
         try:
-            return self.process.wait(self.options.drain_timeout + KILL_AFTER)
+            return self.process.wait(patience)
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.wait()
 
-    async def _start_when(self, may_answer: asyncio.Event) -> None:
+    async def _start_when(self, may_answer: asyncio.Event, options: Callable[[], WorkerOptions]) -> None:
         await may_answer.wait()
+        self._send(msgspec.structs.replace(options(), index=self.page, sockets=tuple(self._inherited)))
         self.tell("start")
 
     async def _listen(self, reader: asyncio.StreamReader, answers: Callable[[], None]) -> None:
@@ -135,12 +140,14 @@ class WorkerSlot:
         vacated: Callable[[int], None] = lambda page: None,
     ) -> None:
         self._addresses = addresses
-        self._options = options
+        self.options = options
+        """What a process is told when it begins to answer."""
         self.pages = pages or (options.index, options.index)
         self._occupied, self._vacated = occupied, vacated
         self._sockets: list[tuple[Address, socket.socket, socket.socket]] = []
         self._life: _Life | None = None
         self._next: _Life | None = None
+        self._next_options = options
         self._ends: dict[_Life, asyncio.Task[int]] = {}
         self._stopping = False
         self._has_answered = False
@@ -173,7 +180,7 @@ class WorkerSlot:
             started = time.monotonic()
             life = None
             try:
-                life = self._life = self._life or self._begin(self._options, may_answer)
+                life = self._life = self._life or self._begin(lambda: self.options, may_answer)
                 how = _how(await self._ends[life])
             except (OSError, ListenError) as error:
                 how = str(error)  # out of descriptors or memory, or its port was taken meanwhile
@@ -188,9 +195,9 @@ class WorkerSlot:
             pause = 0.0 if deaths == 1 else min(PAUSE_FIRST * 2 ** (deaths - 2), PAUSE_MOST)
             if deaths >= GIVE_UP_AFTER and not self._has_answered:
                 raise WorkerFailure(
-                    f"worker {self._options.index} died {deaths} times before it answered: {how}"
+                    f"worker {self.options.index} died {deaths} times before it answered: {how}"
                 )
-            log.error("a worker died, starting another", worker=self._options.index, died=how, pause=pause)
+            log.error("a worker died, starting another", worker=self.options.index, died=how, pause=pause)
             self.restarts += 1
             if pause > PAUSE_WITH_SOCKETS:
                 self.close_sockets()
@@ -206,7 +213,8 @@ class WorkerSlot:
         if len(self._ends) > 1:  # the last one to be replaced is still answering what it had received
             await asyncio.wait(self._ends.values(), return_when=asyncio.FIRST_COMPLETED)
         try:
-            life = self._next = self._begin(options, may_answer)
+            life = self._next = self._begin(lambda: options, may_answer)
+            self._next_options = options
         except (OSError, ListenError) as error:
             raise WorkerFailure(f"worker {options.index} cannot be started: {error}") from error
         end = self._ends[life]
@@ -221,7 +229,7 @@ class WorkerSlot:
         """The process prepared is the worker from now on; the old one answers what it has received, and ends."""
         assert self._next is not None
         old, self._life, self._next = self._life, self._next, None
-        self._options = msgspec.structs.replace(self._life.options, index=self._options.index, sockets=())
+        self.options = self._next_options
         if old is not None:
             self._let_go(old)
         self.answering.set()
@@ -247,21 +255,23 @@ class WorkerSlot:
             life.kill()
         self.close_sockets()
 
-    def _begin(self, options: WorkerOptions, may_answer: asyncio.Event) -> _Life:
+    def _begin(self, options: Callable[[], WorkerOptions], may_answer: asyncio.Event) -> _Life:
         self.bind()
-        taken = {life.options.index for life in self._ends}
+        taken = {life.page for life in self._ends}
         page = next(page for page in self.pages if page not in taken)
         self._occupied(page)
-        life = _Life(msgspec.structs.replace(options, index=page), self._sockets)
-        self._ends[life] = asyncio.create_task(self._lead(life, may_answer))
+        life = _Life(page, self._sockets)
+        self._ends[life] = asyncio.create_task(self._lead(life, may_answer, options))
         return life
 
-    async def _lead(self, life: _Life, may_answer: asyncio.Event) -> int:
+    async def _lead(
+        self, life: _Life, may_answer: asyncio.Event, options: Callable[[], WorkerOptions]
+    ) -> int:
         try:
-            return await life.run(may_answer, lambda: self._on_answering(life))
+            return await life.run(may_answer, options, lambda: self._on_answering(life))
         finally:
             del self._ends[life]
-            self._vacated(life.options.index)
+            self._vacated(life.page)
 
     def _on_answering(self, life: _Life) -> None:
         self._has_answered = True
@@ -271,7 +281,7 @@ class WorkerSlot:
     def _let_go(self, life: _Life) -> None:
         if not life.tell("drain"):
             life.kill()
-        patience = life.options.drain_timeout + KILL_AFTER
+        patience = self.options.drain_timeout + KILL_AFTER
         asyncio.get_running_loop().call_later(patience, life.kill)
 
 

@@ -3,12 +3,14 @@
 JSON, one object a line. Values only: nothing here imports a policy, so these words are cheap for all who need them.
 
     control -> checker   `Begin`; then `Command`s
-    checker -> control   `Declared` or `Failed`; `Settled`; a `Flip` when a target goes up or down; `States` when asked
+    checker -> control   `Declared` or `Failed`; `Settled`; `Flip` and `Warned` as things happen; `States` when asked
 """
 
 from __future__ import annotations
 
 from msgspec import Struct
+
+from pippin.store.health import HealthRow
 
 
 class DeclaredPolicy(Struct, frozen=True):
@@ -46,10 +48,12 @@ class Begin(Struct, frozen=True, tag_field="do", tag="begin"):
     files: tuple[str, ...]
     health_file: str
     resume: tuple[str, ...] | None = None
-    known: dict[str, tuple[bool, int, int, int, int]] = {}
-    """Target key to the row of an earlier table (`store.health.HealthRow`)."""
+    known: dict[str, HealthRow] = {}
+    """Target key to the row of an earlier table."""
     overrides: dict[str, str] = {}
     """Target key to `up`, `down` or `drain`."""
+    orphan_patience: float = 10.0
+    """Seconds to go on without the control process, as workers do."""
 
 
 class Override(Struct, frozen=True, tag_field="do", tag="override"):
@@ -99,6 +103,14 @@ class Flip(Struct, frozen=True, tag_field="event", tag="flip"):
     reason: str
 
 
+class Warned(Struct, frozen=True, tag_field="event", tag="warned"):
+    """Something for the log that is no flip: a load that cannot be read, a check that fails by a fault of its own."""
+
+    target: str
+    what: str
+    reason: str
+
+
 class TargetState(Struct, frozen=True):
     """One target, as `pippin health` shows it."""
 
@@ -129,4 +141,4 @@ class States(Struct, frozen=True, tag_field="event", tag="states"):
 
 
 Command = Override | Status | Stop
-Event = Declared | Failed | Settled | Flip | States
+Event = Declared | Failed | Settled | Flip | Warned | States

@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-
-import structlog
 
 from pippin.policy.checks import Check, CommandCheck, JSONLoad, PrometheusLoad
 from pippin.policy.probes.load import read
@@ -30,8 +29,6 @@ from pippin.store.health import (
     UP,
     HealthTable,
 )
-
-log = structlog.get_logger(__name__)
 
 CHECKS_AT_ONCE = 256
 """Checks that may run at the same time; more wait, and are counted. Each is a connection."""
@@ -81,7 +78,8 @@ class _Course:
 class Schedule:
     """Checks targets from `start` to `stop`; the table's rows are in the order of `watched`.
 
-    `flipped(key, up, reason)` is called when checks find that a target went up or down.
+    `flipped(key, up, reason)` is called when checks find that a target went up or down, `warned(key, what, reason)`
+    when something else is wrong.
     """
 
     def __init__(
@@ -89,11 +87,12 @@ class Schedule:
         table: HealthTable,
         watched: Iterable[Watched],
         flipped: Callable[[str, bool, str], None],
+        warned: Callable[[str, str, str], None],
         rng: random.Random | None = None,
     ) -> None:
         self._table = table
         self._courses = {target.key: _Course(target, row) for row, target in enumerate(watched)}
-        self._flipped = flipped
+        self._flipped, self._warned = flipped, warned
         self._random = rng or random.Random()
         self._prober = Prober()
         self._places = asyncio.Semaphore(CHECKS_AT_ONCE)
@@ -124,7 +123,7 @@ class Schedule:
 
     def override(self, key: str, to: str) -> None:
         """`up`, `down`, `drain`, or `auto` for what checks find. KeyError if there is no such target, or word."""
-        self._table.set_override(self._courses[key].row, OVERRIDES[to], _now_ms())
+        self._table.set_override(self._courses[key].row, OVERRIDES[to], now_ms())
 
     def states(self) -> tuple[TargetState, ...]:
         """All targets as they are now."""
@@ -171,10 +170,10 @@ class Schedule:
                     found = await self._prober.run(check, course.watched.address, course.watched.key)
             except (Unhealthy, OSError) as error:  # TimeoutError is one
                 self._note(course, check, False, reason(error))
-            except Exception as error:
-                # The one door for mistakes of ours: they say nothing about the target, and must not end its checks.
-                log.exception("a check failed by a fault of its own", target=course.watched.key, error=repr(error))
-                course.reason = f"the check itself failed: {reason(error)}"
+            except Exception as error:  # noqa: BLE001 - the door for mistakes of ours, which must not end all checks
+                # They say nothing about the target, so it stays what it is.
+                course.reason = f"the check itself failed: {type(error).__name__}: {reason(error)}"
+                self._warned(course.watched.key, "a check failed by a fault of its own", traceback.format_exc())
             else:
                 course.latency = time.monotonic() - began
                 self._note(course, check, True, found)
@@ -191,7 +190,7 @@ class Schedule:
         course.streak += 1
         if was == UNKNOWN or course.streak >= (check.rise if up else check.fall):
             course.streak = 0
-            self._table.set_checked(course.row, up, _now_ms())
+            self._table.set_checked(course.row, up, now_ms())
             if was != UNKNOWN or not up:  # that a new target is well is no news
                 self._flipped(course.watched.key, up, why)
 
@@ -209,7 +208,7 @@ class Schedule:
                 if began - read_last >= LOAD_PERIODS * load.every:
                     self._table.set_load(course.row, None)
                 if (why := reason(error)) != told:
-                    log.warning("load cannot be read", target=course.watched.key, reason=why)
+                    self._warned(course.watched.key, "load cannot be read", why)
                     told = why
             else:
                 self._table.set_load(course.row, round(1000 * figure / course.watched.capacity))
@@ -217,5 +216,6 @@ class Schedule:
             await asyncio.sleep(max(0.0, began + load.every * self._jitter() - time.monotonic()))
 
 
-def _now_ms() -> int:
+def now_ms() -> int:
+    """Unix time in milliseconds, as the table wants it."""
     return time.time_ns() // 1_000_000
