@@ -285,14 +285,14 @@ def test_zone_that_a_policy_kept_out_comes_when_the_policy_goes(tmp_path: Path, 
 
 def test_name_in_no_zone_is_a_warning(tmp_path: Path, folder: Path) -> None:
     async def test(catalogue: Catalogue, store: Store) -> None:
-        problems = await catalogue.set_marks(marks("www.a A", "www.c A"))
-        assert [problem.severity for problem in problems] == [Severity.WARNING]
+        assert await catalogue.set_marks(marks("www.a A", "www.c A", "www.d A")) == []
         write(folder / "c.zone", "c")
         await catalogue.reload()
         assert policies(store, "c") == ["www.c. 1"]
 
     logs = run(tmp_path, marks("www.c A"), test)
-    assert told(logs) == [("warning", "policy www.c. A")], "it is said once, however often zones are read"
+    said = [("warning", "policy www.c. A"), ("warning", "policy www.d. A")]
+    assert told(logs) == said, "it is said once, however often zones are read"
 
 
 def test_name_whose_zone_goes_away_is_a_warning(tmp_path: Path, folder: Path) -> None:
@@ -303,18 +303,42 @@ def test_name_whose_zone_goes_away_is_a_warning(tmp_path: Path, folder: Path) ->
     assert told(run(tmp_path, marks("www.b A"), test)) == [("warning", "policy www.b. A")]
 
 
-def test_delegated_name_is_an_error_until_its_own_zone_is_served(tmp_path: Path, folder: Path) -> None:
+def test_new_policy_for_a_delegated_name_is_an_error_until_its_zone_is_served(
+    tmp_path: Path, folder: Path
+) -> None:
     async def test(catalogue: Catalogue, store: Store) -> None:
         (problem,) = await catalogue.set_marks(marks("www.sub.a A", "www.a A"))
         assert "sub.a. is delegated" in problem.message
         assert policies(store, "a") == []
         write(folder / "sub.zone", "sub.a")
         await catalogue.reload()
-        assert policies(store, "sub.a") == ["www.sub.a. 1"]
         assert await catalogue.set_marks(marks("www.sub.a A", "www.a A")) == []
         assert (policies(store, "a"), policies(store, "sub.a")) == (["www.a. 1"], ["www.sub.a. 1"])
 
+    assert told(run(tmp_path, NO_MARKS, test)) == []
+
+
+def test_what_was_wrong_before_is_said_once_and_does_not_stop_other_changes(
+    tmp_path: Path, folder: Path
+) -> None:
+    async def test(catalogue: Catalogue, store: Store) -> None:
+        assert await catalogue.set_marks(marks("www.sub.a A", "www.a A")) == []
+        assert policies(store, "a") == ["www.a. 1"]
+
     assert told(run(tmp_path, marks("www.sub.a A"), test)) == [("error", "policy www.sub.a. A")]
+
+
+def test_last_change_can_be_taken_back_whatever_is_wrong(tmp_path: Path, folder: Path) -> None:
+    async def test(catalogue: Catalogue, store: Store) -> None:
+        before = marks("www.sub.a A", "www.a A", "www.b A")
+        assert await catalogue.set_marks(marks("www.a AAAA", "www.b AAAA")) == []
+        (folder / "b.zone").write_text("nonsense\n")
+        assert await catalogue.set_marks(before, restore=True) == []
+        assert (policies(store, "a"), policies(store, "b")) == (["www.a. 1"], ["www.b. 28"])
+
+    logs = run(tmp_path, marks("www.sub.a A", "www.a A", "www.b A"), test)
+    assert told(logs) == [("error", "policy www.sub.a. A")] * 2
+    assert "zone not changed, the old one stays" in [log["event"] for log in logs]
 
 
 def test_zones_may_come_in_any_order(tmp_path: Path, folder: Path) -> None:

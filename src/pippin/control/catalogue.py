@@ -18,7 +18,7 @@ from typing import TypeVar
 import structlog
 
 from pippin.control import reading
-from pippin.control.changes import Changes, Outcome, has_errors
+from pippin.control.changes import Changes, Outcome
 from pippin.control.inotify import Inotify, Lost
 from pippin.control.marks import Mark, Marks
 from pippin.control.places import ZONE_FILE_ENDINGS, Place, expand, is_zone_file
@@ -81,15 +81,15 @@ class Catalogue:
             outcomes += await self._locked(partial(self._catch_up, set()))
         return outcomes + await self._look(settle=False)
 
-    async def set_marks(self, marks: Marks) -> list[Problem]:
+    async def set_marks(self, marks: Marks, *, restore: bool = False) -> list[Problem]:
         """From now on policies answer for these names and types, and for no others.
 
         The zones whose own marks change are read again, and published together; all others are untouched. Returns
-        what is wrong; the caller says it. With an error nothing has changed: a policy in a place where none can be, or
-        a zone whose file is broken at this moment. (But of a store that is full the last zones may not be published.)
-        Before `read_first` the marks are only kept for it.
+        the errors for which nothing has changed: a new policy where none can be, or a zone that cannot be read at
+        this moment. What is no reason to stop is logged. `restore` takes back the last change: then no error is a
+        reason, and a zone that cannot be read stays as it is. Before `read_first` the marks are only kept for it.
         """
-        return await self._locked(partial(self._set_marks, marks))
+        return await self._locked(partial(self._set_marks, marks, restore))
 
     async def watch(self) -> None:
         """Reload what changes, for ever."""
@@ -165,30 +165,30 @@ class Catalogue:
                 log.info("zone withdrawn, nothing names it any more", zone=name)
             self._report_misplaced(self._changes.marks)
 
-    def _set_marks(self, marks: Marks) -> list[Problem]:
+    def _set_marks(self, marks: Marks, restore: bool) -> list[Problem]:
         if not self._outcomes:
             self._changes.marks = marks
             return []
         changed = marks.changed(self._changes.marks)
         due = [place for place, known in self._outcomes.items() if known.origin in changed]
         misplaced = self._changes.misplaced(marks)
-        problems = list(misplaced.values())
+        problems = [problem for mark, problem in misplaced.items() if problem != self._misplaced.get(mark)]
         with closing(reading.prepare_all(due, self._changes.seed, marks)) as zones:
             ready = list(zones)
         served = self._changes.places()
         for prepared in ready:
             if prepared.image is None and prepared.place in served:
-                problems += (problem for problem in prepared.problems if problem.severity is Severity.ERROR)
-        if has_errors(problems) or self._is_closed:
-            return problems
+                problems += prepared.problems
+        errors = [problem for problem in problems if problem.severity is Severity.ERROR]
+        if (errors and not restore) or self._is_closed:
+            return errors
         self._changes.marks = marks
-        self._misplaced = misplaced
+        self._misplaced = {mark: problem for mark, problem in self._misplaced.items() if mark in misplaced}
         outcomes: list[Outcome] = []
         for prepared in ready:
             self._note(self._changes.apply(prepared), outcomes, len(due))
-            if not outcomes[-1].published and outcomes[-1].place in served:
-                problems += outcomes[-1].problems
-        return problems
+        self._report_misplaced(marks)
+        return []
 
     def _report_misplaced(self, marks: Iterable[Mark]) -> None:
         """Say which policies answer nobody, each once for as long as it is so."""
