@@ -21,7 +21,7 @@ from itertools import chain, count
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-NAMES = ("path", "compile", "scan", "tcp")
+NAMES = ("path", "compile", "scan", "tcp", "memo")
 DEFAULT_SECONDS = 60
 
 

@@ -107,11 +107,37 @@ def tcp_seeds() -> list[bytes]:
     ]
 
 
+def memo_seeds() -> list[bytes]:
+    """As `memo.Octets` reads them: a search tree's measures, a plan, facts, targets, a question."""
+
+    def address(last: int, row: int) -> bytes:
+        return bytes([0, 0, 200, row, 0, 4, 192, 0, 2, last, 0])
+
+    both = address(1, 0) + address(2, 1)
+    plans = [
+        address(1, 2),
+        bytes([1, 2]) + both,
+        bytes([2, 1, 3]) + both + address(3, 2),
+        bytes([3, 1, 2]) + both + bytes([3, 1]),
+        bytes([4, 0, 2]) + both,
+        bytes([5, 1, 24, 56, 2]) + both + bytes([1, 1]),
+        bytes([6, 2, 7, 1, 2]) + both + bytes([8, 2]),
+        bytes([6, 2, 8, 0, 0, 4, 0, 0, 0, 5, 1, 97, 0, 0, 0, 0, 0]),
+    ]
+    facts = bytes([5, 4, 0, 0, 0, 1, 24, 56, 0, 192, 0, 2, 3, 0, 0, 1, 10, 1, 0, 1, 9, 2, 1, 97, 0])
+    question = bytes([192, 0, 2, 77]).ljust(16, b"\0") + bytes([4, 32])
+    return [
+        bytes([size, version, 9, 32, 0, 1, 128, 0, 1]) + plan + facts + bytes([1, 0, 1, 1]) + question
+        for size, version, plan in zip((0, 1, 2) * 3, (0, 1) * 4, plans, strict=False)
+    ]
+
+
 def write() -> None:
     """Replace the corpus by these seeds."""
     CORPUS.mkdir(exist_ok=True)
     for target, seeds in (
         ("path", path_seeds()), ("compile", compile_seeds()), ("scan", scan_seeds()), ("tcp", tcp_seeds()),
+        ("memo", memo_seeds()),
     ):  # fmt: skip
         text = "# Seeds of the target, one a line; `python -m fuzz.seeds` writes them\n"
         (CORPUS / f"{target}.txt").write_text(text + "".join(seed.hex() + "\n" for seed in seeds))

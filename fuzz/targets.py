@@ -14,6 +14,7 @@ from typing import Any
 import dns.name
 
 from fuzz.checks import check_reply, check_with_dnspython, end_of_name, require
+from fuzz.memo import MemoTarget
 from fuzz.world import NOW, SEED, responder, steer
 from pippin.engine import layout, records
 from pippin.engine.counters import C_MALFORMED, COUNTERS
@@ -235,4 +236,4 @@ class Wire(asyncio.Transport):
         pass
 
 
-TARGETS = {"path": PathTarget, "compile": CompileTarget, "scan": ScanTarget, "tcp": TcpTarget}
+TARGETS = {"path": PathTarget, "compile": CompileTarget, "scan": ScanTarget, "tcp": TcpTarget, "memo": MemoTarget}

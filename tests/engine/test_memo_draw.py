@@ -362,6 +362,8 @@ def test_compiled_and_uncompiled_draw_the_same(engine_module):
 @pytest.mark.parametrize(
     "plan",
     [
+        None,
+        [],
         (),
         ("nothing",),
         ("record", 1, b"", -1),

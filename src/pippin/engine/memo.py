@@ -614,7 +614,7 @@ class PolicyMemo:
             self._sample(policy, step)
         return self._play(policy, step.plan, scope, step.ede)
 
-    def draw_plan(self, policy: int, plan: tuple, now: int, path: object = ()) -> int:
+    def draw_plan(self, policy: int, plan: object, now: int, path: object = ()) -> int:
         """Draw from a plan without remembering it; results as `draw` gives them.
 
         `path`: the facts (as `learn` takes them) that the answer depends on, for the scope.
@@ -950,7 +950,7 @@ class PolicyMemo:
 
     # ---- learning
 
-    def learn(self, policy: int, path: object, plan: tuple, ede: int = -1, until: int = 0) -> None:
+    def learn(self, policy: int, path: object, plan: object, ede: int = -1, until: int = 0) -> None:
         """The policy answers with `plan` whenever the facts of `path` have these values, until a time (0: for good).
 
         `path`: (kind, a, b, value) in the order in which the policy looked at them. The least recently drawn make
@@ -1056,7 +1056,7 @@ class PolicyMemo:
             raise ValueError(f"no plan: {error}") from error
 
     @cython.cfunc
-    def _compile(self, policy: Policy, plan: tuple) -> Plan:
+    def _compile(self, policy: Policy, plan: object) -> Plan:
         """A plan made ready. Rotations begin anywhere: all workers beginning at the first child would prefer it."""
         compiled = compile_plan(plan, policy.ttl, len(self.health) // _ROW_SIZE)
         for turn in compiled.turns:

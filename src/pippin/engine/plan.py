@@ -99,7 +99,7 @@ class Code(NamedTuple):
     uneven: bool  # there are different TTLs
 
 
-def compile_plan(plan: tuple[Any, ...], ttl: int, rows: int) -> Code:
+def compile_plan(plan: Any, ttl: int, rows: int) -> Code:
     """`ttl`: of records that say -1; `rows`: of the health table. ValueError if it is no plan, or past a bound."""
     compiler = _Compiler(ttl, rows)
     compiler.add(plan, 1, 1)
@@ -110,8 +110,10 @@ def compile_plan(plan: tuple[Any, ...], ttl: int, rows: int) -> Code:
     )
 
 
-def require_shallow(plan: tuple[Any, ...], depth: int = 3 * DEPTH_LIMIT) -> None:
-    """ValueError for tuples nested without end: to hash or compare them would end the process."""
+def require_shallow(plan: Any, depth: int = 3 * DEPTH_LIMIT) -> None:
+    """ValueError for no tuple, and for tuples nested without end: to hash or compare them would end the process."""
+    if not isinstance(plan, tuple):
+        raise ValueError(f"no plan: {plan!r:.200}")
     if depth < 0:
         raise ValueError(f"a plan is deeper than {DEPTH_LIMIT}")
     for part in plan:
