@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from pippin.cli.check import check
+from pippin.cli.convert import convert
 from pippin.cli.explain import explain
 from pippin.cli.health import health_app
 from pippin.cli.reload import reload
@@ -54,5 +55,6 @@ app.command()(reload)
 app.command()(status)
 app.command()(explain)
 app.command()(simulate)
+app.command()(convert)
 app.add_typer(health_app, name="health")
 app.add_typer(zone_app, name="zone")
