@@ -24,7 +24,8 @@ def test_reload_serves_the_new_version(tmp_path: Path, zone: Path) -> None:
     (tmp_path / "pippin.toml").write_text('watch = false\n[[zone]]\nfile = "example.zone"\n')
     with running(tmp_path, "-c", "pippin.toml") as server:
         assert server.address_of("www.example") == "192.0.2.10"
-        assert server.do(do="reload") == {"ok": True, "configuration": "", "zones": []}
+        nothing = {"ok": True, "configuration": "", "zones": [], "policies": None}
+        assert server.do(do="reload") == nothing
         write_zone(zone, serial=2, address="192.0.2.20")
         answer = server.do(do="reload")
         assert [(z["zone"], z["serial"], z["published"]) for z in answer["zones"]] == [("example", 2, True)]
@@ -46,7 +47,7 @@ def test_broken_file_keeps_the_old_zone_and_says_why(tmp_path: Path, zone: Path)
 def test_zone_that_is_not_there_cannot_be_reloaded(tmp_path: Path, zone: Path) -> None:
     with running(tmp_path, str(zone)) as server:
         assert "no zone other.example here" in server.do(do="reload", zone="other.example")["error"]
-        assert "known: reload, status, stop, zones" in server.do(do="dance")["error"]
+        assert "known: health, reload, status, stop, zones" in server.do(do="dance")["error"]
 
 
 def test_hang_up_reads_configuration_and_zones_again(tmp_path: Path, zone: Path) -> None:

@@ -111,11 +111,14 @@ class Generations:
         """Until every target has been checked once, or it has taken `FIRST_RESULTS` seconds."""
         await _settled(self._checker, self.current)
 
-    async def reload(self, swap: Swap) -> Generation | None:
-        """Build and swap in a new generation if files have changed; None if not. `PolicyFailure`: the old one stays."""
+    async def reload(self, swap: Swap, *, retry: bool = True) -> Generation | None:
+        """Build and swap in a new generation if files have changed; None if not. `PolicyFailure`: the old one stays.
+
+        What has failed is tried again, changed or not, if `retry`.
+        """
         async with self._busy:
-            is_same = self._files() == self.current.files
-            if is_same and not self._failed and not await asyncio.to_thread(self._watcher.changed):
+            is_due = self._files() != self.current.files or (retry and self._failed)
+            if not is_due and not await asyncio.to_thread(self._watcher.changed):
                 return None
             try:
                 new, checker = await self._build()
@@ -156,7 +159,7 @@ class Generations:
                         inotify.take()  # whatever it was: the few files are all looked at
                 if await asyncio.to_thread(self._watcher.changed, settle=True):
                     with contextlib.suppress(PolicyFailure):  # which has been told
-                        await self.reload(swap)
+                        await self.reload(swap, retry=False)
         finally:
             if inotify is not None:
                 inotify.close()

@@ -321,7 +321,7 @@ class Supervisor:
             case {"do": "health", **rest}:
                 return await self._health(rest.get("target"), rest.get("to"))
             case {"do": "status"}:
-                return {"ok": True, **self._status()}
+                return {"ok": True, **await self._status()}
             case {"do": "zones"}:
                 return {"ok": True, "zones": [_as_json(outcome) for outcome in self._catalogue.outcomes()]}
             case {"do": "stop"}:
@@ -353,8 +353,10 @@ class Supervisor:
             "kept": self._settings.state is not None,
         }
 
-    def _status(self) -> dict[str, Any]:
+    async def _status(self) -> dict[str, Any]:
         served = self._catalogue.served()
+        about_policies = await asyncio.gather(*(self._ask(slot, "policies") for slot in self._slots))
+        about_forwarding = await asyncio.gather(*(self._ask(slot, "forwarding") for slot in self._slots))
         return {
             "version": __version__,
             "engine": engine_name(),
@@ -369,8 +371,12 @@ class Supervisor:
                     "answering": slot.answering.is_set(),
                     "restarts": slot.restarts,
                     "counters": self._counters(slot),
+                    "policies": policies or [],
+                    "forwarding": forwarding,
                 }
-                for slot in self._slots
+                for slot, policies, forwarding in zip(
+                    self._slots, about_policies, about_forwarding, strict=True
+                )
             ],
             "policies": {
                 **_generation_as_json(self._generations.current),
@@ -378,6 +384,11 @@ class Supervisor:
                 "checker_restarts": self._generations.restarts,
             },
         }
+
+    async def _ask(self, slot: WorkerSlot, what: str) -> Any:
+        """What a worker says about one of these, if it does it at all."""
+        does = slot.options.policies if what == "policies" else slot.options.forward
+        return await slot.ask(what) if does else None
 
     def _counters(self, slot: WorkerSlot) -> dict[str, int]:
         """What all processes of a slot have counted."""

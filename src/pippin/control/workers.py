@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import structlog
@@ -43,6 +44,12 @@ GIVE_UP_AFTER = 5
 ANSWER_PATIENCE = 30.0
 """Seconds for a process that is to take over until it answers: importing may be slow where much is going on."""
 
+WORD_PATIENCE = 1.0
+"""Seconds for a worker to say how it is doing."""
+
+LONGEST_LINE = 64 << 20
+"""Octets of what a worker says at once: the statistics of thousands of policies are the longest."""
+
 KILL_AFTER = 2.0
 """Seconds beyond the drain timeout before a worker that does not end is killed."""
 
@@ -61,6 +68,10 @@ class _Life:
             self._inherited.append(Socket(udp.fileno(), "udp", address.is_wildcard))
             self._inherited.append(Socket(tcp.fileno(), "tcp", address.is_wildcard))
         self.answering = asyncio.Event()
+        self.problems: tuple[str, ...] = ()
+        """Why it ended without answering, if it could say so."""
+        self._has_options = False
+        self._asked: dict[str, asyncio.Future[Any]] = {}
         self._channel, theirs = socket.socketpair()
         try:
             self.process = _spawn(theirs, [sock for _, udp, tcp in sockets for sock in (udp, tcp)])
@@ -75,7 +86,7 @@ class _Life:
         self, may_answer: asyncio.Event, options: Callable[[], WorkerOptions], answers: Callable[[], None]
     ) -> int:
         """Lead it until it ends; how it ended, as `subprocess` says it. `answers` is called when it begins to."""
-        reader, self._writer = await asyncio.open_connection(sock=self._channel)
+        reader, self._writer = await asyncio.open_connection(sock=self._channel, limit=LONGEST_LINE)
         try:
             starter = asyncio.create_task(self._start_when(may_answer, options))
             try:
@@ -90,7 +101,22 @@ class _Life:
 
     def tell(self, command: str) -> bool:
         """Send a command; False if there is nobody to take it."""
+        if not self._has_options and self._writer is not None:
+            self._writer.close()  # it waits for them, and understands that there will be none
+            return True
         return self._send({"do": command})
+
+    async def ask(self, what: str) -> Any:
+        """What it says when it is told `what`; None if it does not say anything in time."""
+        future = self._asked.get(what)
+        if future is None:
+            future = self._asked[what] = asyncio.get_running_loop().create_future()
+            if not self.answering.is_set() or not self.tell(what):
+                future.set_result(None)
+        done, _ = await asyncio.wait((future,), timeout=WORD_PATIENCE)
+        if self._asked.get(what) is future:
+            del self._asked[what]
+        return future.result() if done else None
 
     def _send(self, message: object) -> bool:
         if self._writer is None or self._writer.is_closing():
@@ -112,14 +138,20 @@ class _Life:
     async def _start_when(self, may_answer: asyncio.Event, options: Callable[[], WorkerOptions]) -> None:
         await may_answer.wait()
         self._send(msgspec.structs.replace(options(), index=self.page, sockets=tuple(self._inherited)))
+        self._has_options = True
         self.tell("start")
 
     async def _listen(self, reader: asyncio.StreamReader, answers: Callable[[], None]) -> None:
         try:
             while line := await reader.readline():
-                if msgspec.json.decode(line)["event"] == "answering":
-                    self.answering.set()
-                    answers()
+                match msgspec.json.decode(line):
+                    case {"event": "answering"}:
+                        self.answering.set()
+                        answers()
+                    case {"event": "failed", "problems": problems}:
+                        self.problems = tuple(problems)
+                    case {"event": what, **rest} if what in self._asked:
+                        self._asked.pop(what).set_result(rest.get(what))
         except ConnectionError:
             return  # killed in the middle of a word
 
@@ -194,6 +226,8 @@ class WorkerSlot:
             deaths = 1 if time.monotonic() - started > HEALTHY_AFTER else deaths + 1
             pause = 0.0 if deaths == 1 else min(PAUSE_FIRST * 2 ** (deaths - 2), PAUSE_MOST)
             if deaths >= GIVE_UP_AFTER and not self._has_answered:
+                if life is not None and life.problems:
+                    how = "\n".join(life.problems)
                 raise WorkerFailure(
                     f"worker {self.options.index} died {deaths} times before it answered: {how}"
                 )
@@ -221,6 +255,8 @@ class WorkerSlot:
         answers = asyncio.create_task(life.answering.wait())
         await asyncio.wait((end, answers), timeout=ANSWER_PATIENCE, return_when=asyncio.FIRST_COMPLETED)
         answers.cancel()
+        if life.problems:
+            raise WorkerFailure("\n".join(life.problems))
         if not life.answering.is_set():
             how = _how(await end) if end.done() else f"not a word for {ANSWER_PATIENCE:.0f} s"
             raise WorkerFailure(f"a new worker {options.index} does not answer: {how}")
@@ -239,6 +275,10 @@ class WorkerSlot:
         if self._next is not None:
             self._let_go(self._next)
             self._next = None
+
+    async def ask(self, what: str) -> Any:
+        """What the worker says about `policies` or `forwarding`; None if it does not (yet)."""
+        return None if self._life is None else await self._life.ask(what)
 
     def stop(self, command: str) -> None:
         """End the worker by `drain` or `stop` and don't start another."""

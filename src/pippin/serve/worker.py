@@ -318,7 +318,9 @@ class Process:
 
     async def run(self) -> int:
         """Do what the control process says until it says stop, or has been gone for long enough; the exit code."""
-        options = msgspec.json.decode(await self._reader.readline(), type=WorkerOptions)
+        if not (line := await self._reader.readline()):
+            return 0  # the server ends before there was anything to answer
+        options = msgspec.json.decode(line, type=WorkerOptions)
         if options.core is not None:
             os.sched_setaffinity(0, {options.core})
         upstreams = 0 if options.forward is None else 2 * options.forward.in_flight
