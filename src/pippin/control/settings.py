@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from pippin.forward.settings import ForwardSettings, problems
+from pippin.policy.settings import Capacity, Choice, Count, PolicySettings, PoolSettings, TargetSettings
 from pippin.serve.listen import ListenError, parse_address
 from pippin.source import settings as source_settings
 from pippin.source.settings import SourceSettings
@@ -64,14 +65,28 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = None
     source: Annotated[
         tuple[SourceSettings, ...],
-        Meta(description="Databases. Of two places with the same zone the first one counts: files, then these in order."),
+        Meta(
+            description="Databases. Of two places with the same zone the first one counts: files, then these in order."
+        ),
     ] = ()
     policies: Annotated[
         tuple[str, ...], Meta(description="Python files of policies (answers that are programmed).")
     ] = ()
-    watch: Annotated[
-        bool, Meta(description="Notice changed zone files and policies without being told.")
-    ] = True
+    policy: Annotated[tuple[PolicySettings, ...], Meta(description="Policies without code, one by one.")] = ()
+    pool: Annotated[tuple[PoolSettings, ...], Meta(description="What those choose from, pool by pool.")] = ()
+    networks: Annotated[
+        dict[str, tuple[str, ...]],
+        Meta(description='Names of networks, for `client.network` in policies: `office = ["10.0.0.0/8"]`.'),
+    ] = {}
+    geo: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="MaxMind databases, for `client.country` and its like; the first that has a field counts."
+        ),
+    ] = ()
+    watch: Annotated[bool, Meta(description="Notice changed zone files and policies without being told.")] = (
+        True
+    )
     queue_size: Annotated[
         int,
         Meta(
@@ -98,7 +113,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = False
     rotate: Annotated[
         bool,
-        Meta(description="Begin RRsets of several addresses with another one each time. Default: as in the source."),
+        Meta(
+            description="Begin RRsets of several addresses with another one each time. Default: as in the source."
+        ),
     ] = False
     server_id: Annotated[
         CharacterString | None,
@@ -121,7 +138,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = ("0.0.0.0/0", "::/0")
     forward: Annotated[
         ForwardSettings | None,
-        Meta(description="Names outside the zones served are asked of other servers. Default: they are REFUSED."),
+        Meta(
+            description="Names outside the zones served are asked of other servers. Default: they are REFUSED."
+        ),
     ] = None
     tcp_clients: Annotated[
         int, Meta(ge=1, description="TCP connections one worker keeps open; further ones are closed at once.")
@@ -169,7 +188,9 @@ def parse_settings(text: str, path: Path) -> Settings:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path}: not TOML: {error}") from error
-    wrong = [f"{path}:{_line_of(text, keys)}: {message}" for keys, message in _unknown_keys(Settings, tree, ())]
+    wrong = [
+        f"{path}:{_line_of(text, keys)}: {message}" for keys, message in _unknown_keys(Settings, tree, ())
+    ]
     if wrong:
         raise SettingsError("\n".join(wrong))
     try:
@@ -179,7 +200,7 @@ def parse_settings(text: str, path: Path) -> Settings:
     wrong = [f"{path}:{_line_of(text, (key,))}: {key}: {message}" for key, message in _impossible(settings)]
     if wrong:
         raise SettingsError("\n".join(wrong))
-    settings = _absolute(settings, path.parent)
+    settings = _absolute(settings, path)
     try:
         source = source_settings.resolved(settings.source, path.parent)
     except DatabaseError as error:
@@ -189,7 +210,15 @@ def parse_settings(text: str, path: Path) -> Settings:
 
 def describe() -> Iterator[tuple[str, str, object, str]]:
     """Name, type, default and meaning of every setting, for the documentation."""
-    for owner, prefix in ((Settings, ""), (ZoneSettings, "zone."), (SourceSettings, "source."), (ForwardSettings, "forward.")):
+    for owner, prefix in (
+        (Settings, ""),
+        (ZoneSettings, "zone."),
+        (SourceSettings, "source."),
+        (PolicySettings, "policy."),
+        (PoolSettings, "pool."),
+        (TargetSettings, "pool.targets."),
+        (ForwardSettings, "forward."),
+    ):
         hints = get_type_hints(owner, include_extras=True)
         for field in msgspec.structs.fields(owner):
             base, meta = hints[field.name].__args__[0], hints[field.name].__metadata__[0]
@@ -207,8 +236,18 @@ def _type_name(hint: Any) -> str:
         tuple[str, ...]: "list of texts",
         tuple[ZoneSettings, ...]: "tables",
         tuple[SourceSettings, ...]: "tables",
+        tuple[PolicySettings, ...]: "tables",
+        tuple[PoolSettings, ...]: "tables",
         ForwardSettings | None: "table",
         dict[str, tuple[str, ...]]: "lists of texts",
+        dict[str, Any] | None: "table",
+        dict[str, int] | None: "table of weights",
+        dict[str, int] | tuple[str | TargetSettings, ...]: "table of weights, or list of texts and tables",
+        Choice: "text or list of texts",
+        Choice | None: "text or list of texts",
+        dict[str, Choice]: "table",
+        Count | None: "integer",
+        Capacity | None: "number",
     }
     return names.get(hint, "text")
 
@@ -230,7 +269,12 @@ def _unknown_keys(
             yield from _unknown_keys(ForwardSettings, value, (key,))
 
 
-_TABLES: dict[str, type[Struct]] = {"zone": ZoneSettings, "source": SourceSettings}
+_TABLES: dict[str, type[Struct]] = {
+    "zone": ZoneSettings,
+    "source": SourceSettings,
+    "policy": PolicySettings,
+    "pool": PoolSettings,
+}
 """What a configuration can have several of."""
 
 
@@ -278,18 +322,28 @@ def _explain(error: msgspec.ValidationError, text: str, path: Path) -> str:
         ("null", "nothing"),
     ):
         message = message.replace(f"`{name}`", words).replace(f"`{name} | null`", words)
-    message = re.sub(r"^Object missing required field `(\w+)`", r"`\1` is missing, it has no default", message)
+    message = re.sub(
+        r"^Object missing required field `(\w+)`", r"`\1` is missing, it has no default", message
+    )
     message = message[0].lower() + message[1:]
     line = _line_of(text, keys) if keys else 1
     return f"{path}:{line}: {'.'.join(keys) or 'configuration'}: {message.replace(', got ', ', found ')}"
 
 
-def _absolute(settings: Settings, folder: Path) -> Settings:
+def _absolute(settings: Settings, path: Path) -> Settings:
+    """With paths that lead to the same files from anywhere.
+
+    A configuration that says something about policies is itself one of their files (`policy/declared.py` reads it).
+    """
+    folder = path.parent
+    policies = [str(folder / file) for file in settings.policies]
+    if settings.policy or settings.pool or settings.networks or settings.geo:
+        policies.append(str(path))
     return msgspec.structs.replace(
         settings,
         zone=tuple(msgspec.structs.replace(zone, file=str(folder / zone.file)) for zone in settings.zone),
         zones=None if settings.zones is None else str(folder / settings.zones),
-        policies=tuple(str(folder / file) for file in settings.policies),
+        policies=tuple(policies),
         state=None if settings.state is None else str(folder / settings.state),
         control=None if settings.control is None else str(folder / settings.control),
         forward=_absolute_forward(settings.forward, folder),

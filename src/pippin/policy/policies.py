@@ -21,9 +21,7 @@ import dns.name
 from pippin.policy.networks import Networks
 from pippin.policy.plans import Plan, PlanError, PlanLike, as_plan, check_ttl
 from pippin.policy.rdata import NOT_FROM_POLICIES, RdataError, type_number, type_text
-
-DEFAULT_TTL = 30
-"""Seconds: short enough that a failover is followed soon, long enough that resolvers still cache."""
+from pippin.policy.settings import DEFAULT_TTL
 
 DEFAULT_BUDGET = 0.010
 """Seconds that one evaluation may take."""
