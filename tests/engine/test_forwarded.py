@@ -104,3 +104,12 @@ def test_live_answers_are_for_everybody_and_do_not_age(path):
     assert [rrset.ttl for rrset in reply.answer] == [60, 300]
     ask.responder.remember(OUTSIDE, NOW - 20, forwarded())
     assert ask.reply(OUTSIDE).rcode() == dns.rcode.REFUSED
+
+
+def test_an_alias_out_of_our_zones_is_slow_for_whom_it_can_be_followed(ask):
+    question = query("far.example.", "A", opt())
+    assert ask.udp(question)[0] == ask.path.SLOW
+    assert ask.udp(query("far.example.", "CNAME", opt()))[0] == ask.path.HIT
+    assert ask.udp(query("far.example.", "A", opt(), flags=0))[0] == ask.path.HIT
+    ask.client = ask.path.client_from("198.51.100.1", 5353)
+    assert ask.udp(question)[0] == ask.path.HIT

@@ -1785,8 +1785,11 @@ class Responder:
         kept: cython.Py_ssize_t = length
         if flags & BLOCK_SLOW:
             return self._slow()
-        if flags & CHASE and len(self.places) > 1 and self._target_is_served(block):
-            return self._slow()
+        if flags & CHASE:
+            if len(self.places) > 1 and self._target_is_served(block):
+                return self._slow()
+            if len(self.forward_for) and self.q[self.at + 2] & 1 and self._is_within(self.forward_for):
+                return self._slow()  # the alias leads outside, where another server knows the rest
         if rcode < 0:
             rcode = self.m[block + 10]
         if length > room:
