@@ -1,4 +1,4 @@
-"""EDNS Client Subnet (RFC 7871) on the fast path: whose is believed, what is malformed, what is echoed. Both engines."""
+"""EDNS Client Subnet (RFC 7871) on the fast path: whose is believed, what is malformed and echoed. Both engines."""
 
 from __future__ import annotations
 

@@ -65,7 +65,9 @@ def test_our_own_zones_are_not_asked_elsewhere(ask):
     assert str(ask.reply(query("www.example.", "A", opt())).answer[0]) == "www.example. 3600 IN A 192.0.2.2"
 
 
-@pytest.mark.parametrize(("flags", "edns", "authentic"), [(0x0100, 0, False), (0x0120, 0, True), (0x0100, 0x8000, True)])
+@pytest.mark.parametrize(
+    ("flags", "edns", "authentic"), [(0x0100, 0, False), (0x0120, 0, True), (0x0100, 0x8000, True)]
+)
 def test_ad_is_for_who_shows_that_it_is_understood(ask, flags, edns, authentic):
     packet = query("host.test.", "A", opt(flags=edns), flags=flags)
     ask.responder.remember(packet, NOW, forwarded(authentic=True))
