@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
-from pippin.cli.common import FAILED, Config, Files, settings_and_places
+from pippin.cli.common import FAILED, Config, Files, count, policy_files, settings_and_places
+
+if TYPE_CHECKING:
+    from pippin.control.marks import Marks
 
 
 def check(files: Files = None, config: Config = None) -> None:
-    """Check zones, and the configuration, without serving anything. Exit code 1 if something is wrong."""
+    """Check zones, policies and the configuration, without serving anything. Exit code 1 if something is wrong."""
     from pippin.control.changes import has_errors, name_of
+    from pippin.control.marks import misplaced
     from pippin.control.places import ZONE_FILE_ENDINGS, Place, expand, places_in
     from pippin.control.prepare import prepare
+    from pippin.control.settings import Settings
 
-    settings, given, _ = settings_and_places(files, config)
-    wrong = False
+    policies, settings, given = policy_files(files), Settings(), list[Place]()
+    if not policies or len(policies) < len(files or ()) or config is not None:
+        settings, given, _ = settings_and_places(files, config)
+    policies += settings.policies
+    marks, wrong = _check_policies(policies)
     served_from: dict[bytes, Place] = {}
+    images: dict[bytes, bytes | memoryview] = {}
     places = expand([*given, *places_in(settings)])
-    if not places:
+    if not places and not policies:
         typer.echo("pippin: no zones there; in a folder, they end in " + ", ".join(sorted(ZONE_FILE_ENDINGS)), err=True)
     for place in places:
-        prepared = prepare(place, seed=0, thorough=True)
+        prepared = prepare(place, seed=0, thorough=True, marks=marks)
         for problem in prepared.problems:
             typer.echo(str(problem))
         wrong |= has_errors(prepared.problems)
@@ -32,7 +43,31 @@ def check(files: Files = None, config: Config = None) -> None:
                 f"{place.path}: zone {name_of(prepared.origin)} is in {first.path} already; one of them is right"
             )
             wrong = True
-        else:
-            typer.echo(f"{place.path}: zone {name_of(prepared.origin)}, {prepared.records:,} records, ok")
+            continue
+        if marks.of(prepared.origin):
+            images[prepared.origin] = prepared.image
+        typer.echo(f"{place.path}: zone {name_of(prepared.origin)}, {prepared.records:,} records, ok")
+    if places:
+        problems = misplaced(marks, images.get).values()
+        for problem in problems:
+            typer.echo(str(problem))
+        wrong |= has_errors(problems)
     if wrong:
         raise typer.Exit(FAILED)
+
+
+def _check_policies(files: list[str]) -> tuple[Marks, bool]:
+    """What the policies in these files answer for, and whether something is wrong with them."""
+    from pippin.control.marks import NO_MARKS, Marks
+
+    if not files:
+        return NO_MARKS, False
+    from pippin.policy.load import load
+
+    loaded = load(files)
+    for problem in loaded.problems:
+        typer.echo(str(problem))
+    if not loaded.has_errors:
+        number = count(len(loaded.policies), "policy", "policies")
+        typer.echo(f"{', '.join(files)}: {number}, {count(len(loaded.targets), 'target')}, ok")
+    return Marks((policy.owner, policy.rdtype) for policy in loaded.policies), loaded.has_errors
