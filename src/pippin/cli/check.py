@@ -9,7 +9,7 @@ import typer
 from pippin.cli.common import FAILED, Config, Files, count, policy_files, settings_and_places
 
 if TYPE_CHECKING:
-    from pippin.control.marks import Marks
+    from pippin.control.marks import Mark, Marks
 
 
 def check(files: Files = None, config: Config = None) -> None:
@@ -27,6 +27,7 @@ def check(files: Files = None, config: Config = None) -> None:
     marks, wrong = _check_policies(policies)
     served_from: dict[bytes, Place] = {}
     images: dict[bytes, bytes | memoryview] = {}
+    rejected: set[Mark] = set()
     places = expand([*given, *places_in(settings)])
     if not places and not policies:
         typer.echo("pippin: no zones there; in a folder, they end in " + ", ".join(sorted(ZONE_FILE_ENDINGS)), err=True)
@@ -36,6 +37,7 @@ def check(files: Files = None, config: Config = None) -> None:
             typer.echo(str(problem))
         wrong |= has_errors(prepared.problems)
         if prepared.image is None:
+            rejected.update(marks.of(prepared.origin))  # where these stand can be said when the zone is right
             continue
         first = served_from.setdefault(prepared.origin, place)
         if first != place:
@@ -48,7 +50,7 @@ def check(files: Files = None, config: Config = None) -> None:
             images[prepared.origin] = prepared.image
         typer.echo(f"{place.path}: zone {name_of(prepared.origin)}, {prepared.records:,} records, ok")
     if places:
-        problems = misplaced(marks, images.get).values()
+        problems = misplaced((mark for mark in marks if mark not in rejected), images.get).values()
         for problem in problems:
             typer.echo(str(problem))
         wrong |= has_errors(problems)
