@@ -14,6 +14,9 @@ from pippin.policy.probes.unhealthy import Unhealthy, shortened
 
 OUTPUT_LIMIT = 4096
 """Octets of what a program says that are kept; its last words are the reason."""
+CLOSE_PATIENCE = 1.0
+"""Seconds from killing to the end of all output; only what has left the process group can hold it open longer."""
+
 
 async def check(check: CommandCheck, address: str, target: str) -> str:
     """The target is well if the program ends with exit code 0; `target` is `<pool>/<address>`."""
@@ -33,6 +36,9 @@ async def check(check: CommandCheck, address: str, target: str) -> str:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_PATIENCE):
+                await _last_words(process.stdout)
         raise
     if status:
         how = f"exit code {status}" if status > 0 else f"ended by {signal.Signals(-status).name}"
