@@ -64,10 +64,10 @@ def _check_policies(files: list[str]) -> tuple[Marks, bool]:
 
     if not files:
         return NO_MARKS, False
-    from pippin.policy.load import load
+    from pippin.policy.inspect import inspect
 
-    loaded = load(files)
-    for problem in loaded.problems:
+    loaded, problems = inspect(files)
+    for problem in problems:
         typer.echo(str(problem))
     if not loaded.has_errors:
         number = count(len(loaded.policies), "policy", "policies")

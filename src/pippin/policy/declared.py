@@ -114,6 +114,7 @@ def make_policies(declarations: Declarations, file: str, text: str = "") -> Poli
         )
     except NetworksError as error:
         raise DeclarationError(Problem(file, _line_of(text, "networks", 0), 0, str(error))) from error
+    policies.place = Place(file)
     pools: dict[str, Pool] = {}
     for number, declared_pool in enumerate(declarations.pool):
         try:

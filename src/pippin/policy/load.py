@@ -18,6 +18,7 @@ from types import TracebackType
 
 from pippin.policy.checks import CheckError
 from pippin.policy.declared import DeclarationError, read_declared
+from pippin.policy.geo import Database, GeoError
 from pippin.policy.networks import Networks, NetworksError, merge
 from pippin.policy.plans import PlanError
 from pippin.policy.policies import Policies, Policy, PolicyError, collecting_policies
@@ -82,6 +83,7 @@ def load(files: Sequence[str]) -> Loaded:
         problems.append(Problem(files[0], 0, 0, str(error)))
     policies = [policy for each in declared for policy in each]
     problems += _declared_twice(policies)
+    problems += _unusable_databases(declared)
     different, pool_problems = _pools(pools)
     return Loaded(
         tuple(policies),
@@ -163,6 +165,18 @@ def _declared_twice(policies: Iterable[Policy]) -> list[Problem]:
         if known is not policy:
             message = f"{policy} is answered at {known.place} already; one of them is right"
             problems.append(Problem(policy.place.file, policy.place.line, 0, message))
+    return problems
+
+
+def _unusable_databases(declared: Iterable[Policies]) -> list[Problem]:
+    """Told here, where a reload can still be refused, and not first by the workers that need them."""
+    problems = []
+    for policies in declared:
+        for path in policies.geo:
+            try:
+                Database(path)
+            except GeoError as error:
+                problems.append(Problem(policies.place.file, policies.place.line, 0, f"geo: {error}"))
     return problems
 
 
