@@ -8,8 +8,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from mmdb_writer import MMDBWriter
 
 from pippin.control.settings import parse_settings
+from pippin.policy.load import load
 from tests.peers import pippin
 from tests.peers.server import Zone, program
 
@@ -19,7 +21,8 @@ CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 
 
 def blocks(language: str = "") -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    return [text for named, text in found if named == language]
 
 
 def test_make_targets_exist() -> None:
@@ -54,3 +57,14 @@ def test_csv_example_is_in_examples() -> None:
     rows = (ROOT / "examples" / "apple.tree.csv").read_text().split("\n")
     for block in blocks("csv"):
         assert set(block.split("\n")) <= set(rows)
+
+
+def test_the_policy_example_is_a_policy_file(tmp_path: Path) -> None:
+    (text,) = blocks("python")
+    file = tmp_path / "traffic.py"
+    database = MMDBWriter(ip_version=6, ipv4_compatible=True, database_type="GeoLite2-Country")
+    database.to_db_file(str(tmp_path / "GeoLite2-Country.mmdb"))
+    file.write_text(text.replace('"GeoLite2', f'"{tmp_path}/GeoLite2'))
+    loaded = load([str(file)])
+    assert [str(problem) for problem in loaded.problems] == []
+    assert len(loaded.policies) == 1
