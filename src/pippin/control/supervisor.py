@@ -42,7 +42,7 @@ COOKIE_SECRET_SIZE = 16
 """Octets, RFC 9018 section 4.5."""
 
 
-RELOADED = ("zone", "zones", "policies")
+RELOADED = ("zone", "zones", "source", "policies", "policy", "pool", "networks", "geo")
 """Settings that a reload changes; all others wait for a restart."""
 
 TARGETS_NAMED = 10
@@ -148,8 +148,9 @@ class Supervisor:
                     notify("READY=1")
             if self._settings.watch:
                 tasks.append(asyncio.create_task(self._catalogue.watch()))
+                tasks.append(asyncio.create_task(self._catalogue.follow()))
                 tasks.append(asyncio.create_task(self._generations.watch(self._swap)))
-                for task in tasks[-2:]:
+                for task in tasks[-3:]:
                     task.add_done_callback(_say_why)
             how = await self._end
             notify("STOPPING=1")
@@ -310,13 +311,16 @@ class Supervisor:
                 if zone is not None and not outcomes:
                     return {"ok": False, "error": f"no zone {zone} here; `pippin zone list` shows all"}
                 policies = None if zone is not None else await self._reload_policies()
+                away = [one["error"] for one in self._catalogue.databases() if one["error"]]
                 return {
                     "ok": not wrong
+                    and not away
                     and all(outcome.published for outcome in outcomes)
                     and (policies is None or policies["ok"]),
                     "configuration": wrong,
                     "zones": [_as_json(outcome) for outcome in outcomes],
                     "policies": policies,
+                    "away": away,
                 }
             case {"do": "health", **rest}:
                 return await self._health(rest.get("target"), rest.get("to"))
@@ -365,6 +369,7 @@ class Supervisor:
             "zones": len(served),
             "records": sum(outcome.records for outcome in served),
             "rejected": sum(not outcome.published for outcome in self._catalogue.outcomes()),
+            "databases": self._catalogue.databases(),
             "workers": [
                 {
                     "pid": slot.pid,
@@ -456,15 +461,17 @@ def _generation_as_json(generation: Generation) -> dict[str, Any]:
 
 def _say_why(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("files are not watched any more, `pippin reload` still works", error=repr(error))
+        log.error("changes are not watched any more, `pippin reload` still works", error=repr(error))
 
 
 def _as_json(outcome: Outcome) -> dict[str, Any]:
     return {
         "zone": outcome.zone_name,
         "source": str(outcome.place),
-        "file": os.path.abspath(outcome.place.path),
+        "file": outcome.place.source,
         "origin": outcome.place.origin,
+        "is_database": outcome.place.database is not None,
+        "since": outcome.since,
         "serial": outcome.serial,
         "records": outcome.records,
         "published": outcome.published,
