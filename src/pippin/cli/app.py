@@ -8,6 +8,7 @@ import typer
 
 from pippin.cli.check import check
 from pippin.cli.convert import convert
+from pippin.cli.database import database_app
 from pippin.cli.explain import explain
 from pippin.cli.health import health_app
 from pippin.cli.reload import reload
@@ -56,5 +57,6 @@ app.command()(status)
 app.command()(explain)
 app.command()(simulate)
 app.command()(convert)
+app.add_typer(database_app, name="database")
 app.add_typer(health_app, name="health")
 app.add_typer(zone_app, name="zone")

@@ -6,20 +6,21 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from pippin.cli.common import FAILED, Config, Files, count, policy_files, settings_and_places
+from pippin.cli.common import FAILED, Config, Databases, Files, count, policy_files, settings_and_places
 
 if TYPE_CHECKING:
     from pippin.control.marks import Mark, Marks
 
 
-def check(files: Files = None, config: Config = None) -> None:
+def check(files: Files = None, config: Config = None, databases: Databases = None) -> None:
     """Check zones, policies and the configuration, without serving anything. Exit code 1 if something is wrong."""
     from pippin.control.changes import has_errors, name_of
     from pippin.control.marks import misplaced
     from pippin.control.places import ZONE_FILE_ENDINGS, Place, expand, places_in
-    from pippin.control.prepare import prepare
+    from pippin.control.prepare import prepare_each
     from pippin.control.settings import Settings
 
+    files = [*(files or ()), *(databases or ())]
     policies, settings, given = policy_files(files), Settings(), list[Place]()
     if not policies or len(policies) < len(files or ()) or config is not None:
         settings, given, _ = settings_and_places(files, config)
@@ -31,8 +32,8 @@ def check(files: Files = None, config: Config = None) -> None:
     places = expand([*given, *places_in(settings)])
     if not places and not policies:
         typer.echo("pippin: no zones there; in a folder, they end in " + ", ".join(sorted(ZONE_FILE_ENDINGS)), err=True)
-    for place in places:
-        prepared = prepare(place, seed=0, thorough=True, marks=marks)
+    for prepared in prepare_each(places, seed=0, thorough=True, marks=marks):
+        place = prepared.place
         for problem in prepared.problems:
             typer.echo(str(problem))
         wrong |= has_errors(prepared.problems)

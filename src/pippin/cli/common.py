@@ -21,13 +21,22 @@ Files = Annotated[
     Optional[list[str]],  # noqa: UP045 - typer reads this at run time
     typer.Argument(
         metavar="[ORIGIN=]FILE",
-        help="Zone files, CSV files, folders of them, and policies (.py).",
+        help="Zone files, CSV files, folders of them, databases (URLs), and policies (.py).",
         show_default=False,
     ),
 ]
 Config = Annotated[
     Optional[Path],  # noqa: UP045
     typer.Option("--config", "-c", metavar="TOML", help="A configuration.", show_default=False),
+]
+Databases = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option(
+        "--database",
+        metavar="URL",
+        help="A database with PowerDNS' tables: postgresql://, mysql://, sqlite:///.",
+        show_default=False,
+    ),
 ]
 Control = Annotated[
     Optional[Path],  # noqa: UP045
@@ -44,6 +53,14 @@ def fail(message: object, code: int = FAILED) -> NoReturn:
 def count(number: int, what: str, several: str = "") -> str:
     """`1 zone`, `2,000 zones`; `several` where that is not made by an s."""
     return f"{number:,} {what if number == 1 else several or what + 's'}"
+
+
+def age(seconds: float) -> str:
+    """A time span in its largest unit: `8 s`, `12 min`, `5 h`, `3 d`."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
 
 
 def find_config(given: Path | None) -> Path | None:
@@ -67,8 +84,12 @@ def settings_and_places(
     """The settings, the places of zones of the command line, and the configuration they came from."""
     from pippin.control.places import parse_place
     from pippin.control.settings import Settings, SettingsError, read_settings
+    from pippin.source.sql.url import DatabaseError
 
-    places = [parse_place(file) for file in files or () if not is_policy_file(file)]
+    try:
+        places = [parse_place(file) for file in files or () if not is_policy_file(file)]
+    except DatabaseError as error:
+        fail(error, USAGE)
     if config is None and not places:
         config = find_config(config)
         if config is None:

@@ -30,6 +30,8 @@ def reload(
             typer.echo(
                 f"{outcome['zone']}: rejected" + (", the old zone stays" if outcome["records"] else "")
             )
+    for error in answer["away"]:
+        typer.echo(f"{error}; its zones stay as they are")
     if policies := answer["policies"]:
         for problem in policies["problems"]:
             typer.echo(problem)

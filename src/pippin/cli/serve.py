@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from pippin.cli.common import Config, Control, Files, count, fail, policy_files, settings_and_places
+from pippin.cli.common import (
+    Config,
+    Control,
+    Databases,
+    Files,
+    count,
+    fail,
+    policy_files,
+    settings_and_places,
+)
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -27,6 +36,7 @@ PROGRESS_AFTER = 1.0
 def serve(
     files: Files = None,
     config: Config = None,
+    databases: Databases = None,
     listen: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Option(
@@ -45,7 +55,7 @@ def serve(
     ] = None,
     control: Control = None,
 ) -> None:
-    """Serve zones: master files, CSV files, folders of them, or what a configuration names.
+    """Serve zones: master files, CSV files, folders of them, databases, or what a configuration names.
 
     A file that ends in .py is not a zone: it declares policies, answers that are programmed, for names in the zones.
     """
@@ -61,7 +71,7 @@ def serve(
     from pippin.store import StoreError
 
     logs.configure()
-    configured, places, config = settings_and_places(files, config)
+    configured, places, config = settings_and_places([*(files or ()), *(databases or ())], config)
     given = {
         "listen": tuple(listen) if listen else None,
         "workers": workers,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from pippin.cli.common import Config, Control, ask, count
+from pippin.cli.common import Config, Control, age, ask, count
 
 
 def status(
@@ -26,6 +26,9 @@ def status(
     typer.echo(f"pippin {answer['version']}, {answer['engine']} engine, pid {answer['pid']}, up {up} s")
     rejected = f", {answer['rejected']} with a rejected file" if answer["rejected"] else ""
     typer.echo(f"{count(answer['zones'], 'zone')}, {count(answer['records'], 'record')}{rejected}")
+    for database in answer["databases"]:
+        for line in _database_lines(database):
+            typer.echo(line)
     if (policies := answer["policies"])["files"]:
         typer.echo(
             f"{count(policies['policies'], 'policy', 'policies')}, {count(policies['targets'], 'target')}, "
@@ -37,3 +40,17 @@ def status(
         typer.echo(f"worker {number}  pid {worker['pid']}  {state}  restarts {worker['restarts']}")
         counters = {**worker["counters"], "log_position": 0}  # where it reads, no count of anything
         typer.echo("  " + "  ".join(f"{name} {value:,}" for name, value in counters.items() if value))
+
+
+def _database_lines(database: dict[str, Any]) -> list[str]:
+    """`source postgresql://…  connected since …`, and below it what is behind."""
+    line = f"source {database['source']}  {count(database['zones'], 'zone')}"
+    if database["rejected"]:
+        line += f", {database['rejected']} not as they are there"
+    if database["state"] != "connected":
+        since = time.time() - database["behind_since"]
+        return [f"{line}  away, perhaps behind since {age(since)}", f"  {database['error']}"]
+    line += f"  connected {age(time.time() - database['since'])}, {database['following']}"
+    if database["last_change"] is not None:
+        line += f", last change {age(time.time() - database['last_change'])} ago"
+    return [line]

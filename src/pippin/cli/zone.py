@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from pippin.cli.common import FAILED, Config, Control, Files, ask, fail, find_config, settings_and_places
+from pippin.cli.common import (
+    FAILED,
+    Config,
+    Control,
+    Files,
+    age,
+    ask,
+    fail,
+    find_config,
+    settings_and_places,
+)
 
 if TYPE_CHECKING:
     from pippin.control.places import Place
@@ -34,7 +45,7 @@ def export(
     import dns.rdatatype
 
     from pippin.control.changes import name_of
-    from pippin.control.places import expand
+    from pippin.control.places import expand, only_named
     from pippin.control.prepare import prepare
     from pippin.source.masterfile import WITHOUT_NS
     from pippin.zone.zone import Zone
@@ -44,7 +55,7 @@ def export(
     except dns.exception.DNSException as error:
         fail(f"{name!r} is no domain name: {error}", code=2)
     seen: list[str] = []
-    for place in expand(_places(files, config, control)):
+    for place in only_named(expand(_places(files, config, control)), name):
         prepared = prepare(place, seed=0)
         if prepared.origin != wanted:
             seen.append(name_of(prepared.origin) if prepared.origin else str(place))
@@ -100,7 +111,7 @@ def inspect(
 
 
 def _image(what: str, state: Path | None, config: Path | None, control: Path | None) -> bytes | memoryview:
-    from pippin.control.places import Place, expand
+    from pippin.control.places import Place, expand, only_named
     from pippin.control.prepare import prepare
     from pippin.engine.layout import MAGIC
     from pippin.store import StoreError
@@ -117,7 +128,7 @@ def _image(what: str, state: Path | None, config: Path | None, control: Path | N
         except (StoreError, OSError, ValueError) as error:
             fail(error)
         return image or fail(f"no zone {what} in {state}")
-    for place in [Place(what)] if is_file else expand(_places(None, config, control)):
+    for place in [Place(what)] if is_file else only_named(expand(_places(None, config, control)), what):
         prepared = prepare(place, seed=0)
         if not is_file and prepared.origin != _name(what):
             continue
@@ -146,13 +157,23 @@ def _name(text: str, origin: bytes = b"\0") -> bytes:
 
 def _places(files: list[str] | None, config: Path | None, control: Path | None) -> list[Place]:
     """Where zones are read from: what was named, else what the running server named."""
-    from pippin.control.places import Place, places_in
+    from pippin.control.places import places_in
 
     if not files and find_config(config) is None:
         zones = ask(control, None, {"do": "zones"})["zones"]
-        return [Place(zone["file"], zone["origin"]) for zone in zones]
+        return [_as_served(zone) for zone in zones]
     settings, given, _ = settings_and_places(files, config)
     return [*given, *places_in(settings)]
+
+
+def _as_served(zone: dict[str, Any]) -> Place:
+    """The place of a zone as the server tells it, which does not tell passwords."""
+    from pippin.control.places import Place
+    from pippin.source.sql.url import parse_url
+
+    if not zone["is_database"]:
+        return Place(zone["file"], zone["origin"])
+    return Place(zone["file"], zone["origin"], parse_url(zone["file"]))
 
 
 @zone_app.command("list")
@@ -162,7 +183,10 @@ def list_zones(
     limit: Annotated[int, typer.Option(min=0, help="Zones to show; 0: all.")] = ZONES_SHOWN,
     json: Annotated[bool, typer.Option("--json", help="As JSON, all zones.")] = False,
 ) -> None:
-    """The zones of the running server, with source, serial, records and state; first those that need attention."""
+    """The zones of the running server, with source, serial, records, age and state; first those that need attention.
+
+    The age is for how long this server has served this version.
+    """
     zones = ask(control, config, {"do": "zones"})["zones"]
     if json:
         import msgspec
@@ -174,10 +198,12 @@ def list_zones(
 
     zones.sort(key=lambda zone: (zone["published"], zone["zone"]))
     shown = zones[:limit] if limit else zones
-    table = Table("zone", "source", "serial", "records", "state", box=None, pad_edge=False)
+    table = Table("zone", "source", "serial", "records", "age", "state", box=None, pad_edge=False)
+    now = time.time()
     for zone in shown:
         state = "ok" if zone["published"] else "old version served" if zone["records"] else "not served"
-        table.add_row(zone["zone"], zone["source"], str(zone["serial"]), f"{zone['records']:,}", state)
+        since = age(now - zone["since"]) if zone["since"] else ""
+        table.add_row(zone["zone"], zone["source"], str(zone["serial"]), f"{zone['records']:,}", since, state)
     Console().print(table)
     if len(shown) < len(zones):
         typer.echo(f"… {len(zones) - len(shown):,} more; `--limit 0` shows all")

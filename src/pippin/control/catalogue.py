@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
 from pippin.control import reading
-from pippin.control.changes import Changes, Outcome
+from pippin.control.changes import Changes, Outcome, Prepared
+from pippin.control.following import Follower
 from pippin.control.inotify import Inotify, Lost
 from pippin.control.marks import Mark, Marks
 from pippin.control.places import ZONE_FILE_ENDINGS, Place, expand, is_zone_file
@@ -56,7 +59,13 @@ class Catalogue:
         self._listed: list[Place] = []
         self._named: set[Place] = set()
         self._misplaced: dict[Mark, Problem] = {}
+        self._followers: dict[Place, Follower] = {}
+        self._tasks: dict[Place, asyncio.Task[None]] | None = None
+        self._group: asyncio.TaskGroup
+        self._heard: list[Outcome] | None = None
+        self._beaten: set[Place] = set()
         self._is_closed = False
+        self._changes.rank = self._rank
 
     def outcomes(self) -> list[Outcome]:
         """What came of each place when it was last read."""
@@ -69,6 +78,9 @@ class Catalogue:
     async def read_first(self) -> None:
         """Read everything, and withdraw what an earlier run left in the store and nothing names any more."""
         await self._locked(self._read_first)
+        await self._ask_databases()
+        if not self._is_closed:
+            await self._locked(self._withdraw_strangers)
 
     async def reload(self, zone: str | None = None) -> list[Outcome]:
         """Read what is new or has changed, or one zone whatever its files look like; the outcomes of those read."""
@@ -76,10 +88,12 @@ class Catalogue:
         if zone is not None:
             origin = _origin(zone)
             done = [outcome for outcome in outcomes if outcome.origin == origin]
-            return done or await self._locked(partial(self._reload_one, origin))
+            done = done or await self._locked(partial(self._reload_one, origin))
+            return done or [outcome for outcome in await self._ask_databases() if outcome.origin == origin]
         if list(self._sources()) != self._listed:
             outcomes += await self._locked(partial(self._catch_up, set()))
-        return outcomes + await self._look(settle=False)
+        outcomes += await self._look(settle=False)
+        return outcomes + await self._ask_databases()
 
     async def set_marks(self, marks: Marks, *, restore: bool = False) -> list[Problem]:
         """From now on policies answer for these names and types, and for no others.
@@ -90,6 +104,80 @@ class Catalogue:
         reason, and a zone that cannot be read stays as it is. Before `read_first` the marks are only kept for it.
         """
         return await self._locked(partial(self._set_marks, marks, restore))
+
+    # ---- databases
+
+    async def follow(self) -> None:
+        """Reload what changes in databases, for ever."""
+        self._tasks = {}
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._group = tasks
+                self._start_following()
+                await asyncio.Event().wait()
+        finally:
+            self._tasks = None
+
+    def _start_following(self) -> None:
+        if self._tasks is not None:
+            for place, follower in self._followers.items():
+                if place not in self._tasks:
+                    self._tasks[place] = self._group.create_task(follower.follow())
+
+    def databases(self) -> list[dict[str, Any]]:
+        """The state of each database (`Follower.status`), and how many of its zones are not served as there."""
+        rejected = Counter(known.place.path for known in self._outcomes.values() if not known.published)
+        return [
+            {**follower.status(), "rejected": rejected[place.path]} for place, follower in self._followers.items()
+        ]
+
+    async def _ask_databases(self) -> list[Outcome]:
+        """Read what has changed in databases, and meet those that are new in the configuration."""
+        known = set(self._followers)
+        heard: list[Outcome] = []
+        self._heard = heard
+        try:
+            await self._meet_databases()
+            for place, follower in list(self._followers.items()):
+                if place in known:
+                    await follower.catch_up()
+        finally:
+            self._heard = None
+        return heard
+
+    async def _meet_databases(self) -> None:
+        """Have a follower for each database that is named, and none for others."""
+        named = {place for place in self._listed if place.is_whole_database}
+        for place in [place for place in self._followers if place not in named]:
+            follower = self._followers.pop(place)
+            if self._tasks is not None and place in self._tasks:
+                self._tasks.pop(place).cancel()
+            follower.close()
+            await self.withdraw(follower.served())
+        for place in [place for place in self._listed if place in named and place not in self._followers]:
+            self._followers[place] = Follower(place, self)
+            await self._followers[place].first()
+        self._start_following()
+
+    @property
+    def seed(self) -> int:
+        return self._changes.seed
+
+    @property
+    def marks(self) -> Marks:
+        return self._changes.marks
+
+    async def serve_stored(self, database: Place) -> dict[Place, str]:
+        """Serve what an earlier run left in the store from this database; the zones and their versions."""
+        return await self._locked(partial(self._serve_stored, database))
+
+    async def publish(self, ready: list[Prepared], marks: Marks, total: int, *, quietly: bool) -> list[Place]:
+        """Publish or reject; returns those that have to be prepared again because policies changed meanwhile."""
+        return await self._locked(partial(self._publish, ready, marks, total, quietly))
+
+    async def withdraw(self, places: Iterable[Place]) -> None:
+        """Stop serving what came from these; whoever else has one of the zones may serve it now."""
+        await self._locked(partial(self._withdraw_and_succeed, list(places)))
 
     async def watch(self) -> None:
         """Reload what changes, for ever."""
@@ -151,6 +239,8 @@ class Catalogue:
         self._thread.shutdown(cancel_futures=True)
         if self._inotify is not None:
             self._inotify.close()
+        for follower in self._followers.values():
+            follower.close()
 
     async def _locked(self, work: Callable[[], T]) -> T:
         async with self._busy:
@@ -160,10 +250,77 @@ class Catalogue:
 
     def _read_first(self) -> None:
         self._read(self._places() or [], quietly=True)
-        if not self._is_closed:
-            for name in self._changes.withdraw_strangers():
-                log.info("zone withdrawn, nothing names it any more", zone=name)
-            self._report_misplaced(self._changes.marks)
+
+    def _withdraw_strangers(self) -> None:
+        for name in self._changes.withdraw_strangers():
+            log.info("zone withdrawn, nothing names it any more", zone=name)
+        self._report_misplaced(self._changes.marks)
+
+    def _serve_stored(self, database: Place) -> dict[Place, str]:
+        stored = self._changes.stored(database)
+        current = {}
+        for place, version in stored.items():
+            if self._changes.keep(place) is not None:
+                current[place] = version
+        for outcome in self._changes.served():
+            if outcome.place in stored:
+                self._outcomes[outcome.place] = outcome
+        return {place: current.get(place, "") for place in stored if place in self._outcomes}
+
+    def _publish(self, ready: list[Prepared], marks: Marks, total: int, quietly: bool) -> list[Place]:
+        if marks is not self._changes.marks:
+            return [prepared.place for prepared in ready]
+        outcomes = [] if self._heard is None else self._heard
+        for prepared in ready:
+            if not self._is_closed:
+                self._note(self._apply(prepared), outcomes, total, quietly)
+                if self._changes.marks and not quietly:
+                    self._report_misplaced(self._changes.marks.of(prepared.origin))
+        return []
+
+    def _withdraw_and_succeed(self, places: list[Place]) -> None:
+        self._withdraw(places)
+        self._read(self._successors())
+
+    def _apply(self, prepared: Prepared) -> Outcome:
+        """Publish, or not; a place that has the same zone and is listed later serves it no more."""
+        before = self._changes.owner(prepared.origin)
+        outcome = self._changes.apply(prepared)
+        now = self._changes.owner(prepared.origin)
+        if now is not None and now != prepared.place:
+            self._beaten.add(prepared.place)
+        else:
+            self._beaten.discard(prepared.place)
+        if before is not None and now != before and before in self._outcomes:
+            self._beaten.add(before)
+            what = f"zone {outcome.zone_name} is served from {now} now; the first one listed wins"
+            problem = Problem(before.path, 0, 0, what)
+            _report_problem(problem)
+            old = self._outcomes[before]
+            self._outcomes[before] = replace(
+                old, published=False, serial=0, records=0, since=0.0, problems=(*old.problems, problem)
+            )
+        return outcome
+
+    def _successors(self) -> list[Place]:
+        """The places whose zone was served from another one that has it no more."""
+        return sorted(
+            (
+                place
+                for place in self._beaten
+                if place in self._outcomes and self._changes.owner(self._outcomes[place].origin) is None
+            ),
+            key=self._rank,
+        )
+
+    def _rank(self, place: Place) -> int:
+        """The position of its source among those named."""
+        for number, source in enumerate(self._listed):
+            if source == place or (place.database is not None and source.database == place.database):
+                return number
+            if source in self._folders and _path_in(source.path) == os.path.dirname(place.path):
+                return number
+        return len(self._listed)
 
     def _set_marks(self, marks: Marks, restore: bool) -> list[Problem]:
         if not self._outcomes:
@@ -186,7 +343,7 @@ class Catalogue:
         self._misplaced = {mark: problem for mark, problem in self._misplaced.items() if mark in misplaced}
         outcomes: list[Outcome] = []
         for prepared in ready:
-            self._note(self._changes.apply(prepared), outcomes, len(due))
+            self._note(self._apply(prepared), outcomes, len(due))
         self._report_misplaced(marks)
         return []
 
@@ -229,7 +386,8 @@ class Catalogue:
         missing = {place for place in changed - self._named if not os.path.exists(place.path)}
         # Where a whole folder has vanished something is wrong: its zones stay.
         self._withdraw(place for place in missing if os.path.isdir(os.path.dirname(place.path) or "."))
-        return self._read(sorted(changed - missing, key=str))
+        due = sorted(changed - missing, key=str)
+        return self._read([*due, *(place for place in self._successors() if place not in due)])
 
     def _catch_up(self, changed: set[Place]) -> list[Outcome]:
         places = self._places()
@@ -237,15 +395,18 @@ class Catalogue:
             return []
         # What is gone comes first: another place may now serve its zone.
         named = set(places)
-        self._withdraw([place for place in self._outcomes if place not in named])
-        return self._read([place for place in places if place not in self._outcomes or place in changed])
+        self._withdraw([place for place in self._outcomes if place not in named and place.database is None])
+        due = [place for place in places if place not in self._outcomes or place in changed]
+        return self._read([*due, *(place for place in self._successors() if place not in due)])
 
     def _withdraw(self, places: Iterable[Place]) -> None:
         for place in places:
             self._watcher.forget(place)
             self._outcomes.pop(place, None)
+            self._beaten.discard(place)
             if (old := self._changes.withdraw(place)) is not None:
-                log.info("zone withdrawn, its file is gone", zone=old.zone_name, file=place.path)
+                why = "it is not in the database any more" if place.database else "its file is gone"
+                log.info(f"zone withdrawn, {why}", zone=old.zone_name, source=str(place.path))
                 self._report_misplaced(self._changes.marks.of(old.origin))
 
     def _places(self) -> list[Place] | None:
@@ -257,15 +418,16 @@ class Catalogue:
                 self._watcher.follow(place, ())  # as it is now, to notice when it is back
                 return None
         self._folders = {place for place in sources if os.path.isdir(place.path)}
-        self._named = set(sources) - self._folders
+        files = [place for place in sources if place.database is None]
+        self._named = set(files) - self._folders
         for folder in self._folders:
             self._watcher.follow(folder, ())  # as it looks before it is listed, so that no change is missed
         try:
-            places = expand(sources)
+            places = expand(files)
         except OSError as error:
             log.error("folder cannot be listed, its zones stay as they are", error=error)
             return None
-        if not places:
+        if not places and len(files) == len(sources):
             names, endings = ", ".join(map(str, sources)), ", ".join(sorted(ZONE_FILE_ENDINGS))
             log.warning("no zones here, all questions are refused", sources=names, zone_files=endings)
         return places
@@ -282,7 +444,7 @@ class Catalogue:
         with closing(reading.prepare_all(to_read, self._changes.seed, self._changes.marks)) as zones:
             while not self._is_closed and (prepared := next(zones, None)) is not None:
                 if not self._is_closed:  # else reading may have been cut off, which is nothing to report
-                    self._note(self._changes.apply(prepared), outcomes, len(due), quietly)
+                    self._note(self._apply(prepared), outcomes, len(due), quietly)
         if self._changes.marks and not quietly:
             for outcome in outcomes:
                 self._report_misplaced(self._changes.marks.of(outcome.origin))
@@ -292,7 +454,8 @@ class Catalogue:
         for folder in self._folders:
             self._listen_to((os.path.join(folder.path, ""),))
         for outcome in self._outcomes.values():
-            self._listen_to((outcome.place.path, *(file.path for file in outcome.dependencies)))
+            if outcome.place.database is None:
+                self._listen_to((outcome.place.path, *(file.path for file in outcome.dependencies)))
 
     def _listen_to(self, paths: Iterable[str]) -> None:
         if self._inotify is not None:
@@ -300,8 +463,9 @@ class Catalogue:
                 self._inotify.watch(os.path.dirname(path))
 
     def _note(self, outcome: Outcome, outcomes: list[Outcome], total: int, quietly: bool = False) -> None:
-        self._watcher.follow(outcome.place, outcome.dependencies)
-        self._listen_to((outcome.place.path, *(file.path for file in outcome.dependencies)))
+        if outcome.place.database is None:
+            self._watcher.follow(outcome.place, outcome.dependencies)
+            self._listen_to((outcome.place.path, *(file.path for file in outcome.dependencies)))
         self._outcomes[outcome.place] = outcome
         outcomes.append(outcome)
         _report(outcome, quietly)

@@ -142,8 +142,8 @@ class Changes:
     def apply(self, new: Prepared) -> Outcome:
         """Publish what was prepared, or say why not."""
         owner, old = self._place_of.get(new.origin), self._served.get(new.place)
-        is_taken = owner is not None and owner != new.place
-        if is_taken and (new.image is None or self.rank(owner) <= self.rank(new.place)):
+        other = None if owner == new.place else owner
+        if other is not None and (new.image is None or self.rank(other) <= self.rank(new.place)):
             what = f"zone {name_of(new.origin)} is served from {owner} already; the first one listed wins"
             return _rejected(new, old, Problem(new.place.path, 0, 0, what))
         if new.image is None:
@@ -155,8 +155,8 @@ class Changes:
             return _rejected(new, old, Problem(new.place.path, 0, 0, what))
         if old is not None and old.origin != new.origin:
             self.withdraw(new.place)
-        if is_taken:
-            del self._served[owner]
+        if other is not None:
+            del self._served[other]
         outcome = Outcome(
             new.place,
             new.origin,

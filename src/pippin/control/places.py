@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pippin.control.settings import Settings
@@ -36,7 +36,7 @@ class Place:
         return self.database is not None and self.origin is None
 
     def __str__(self) -> str:
-        return self.path if self.origin is None else f"{self.origin}={self.path}"
+        return self.path if self.origin is None or self.database is not None else f"{self.origin}={self.path}"
 
 
 def parse_place(argument: str) -> Place:
@@ -79,6 +79,13 @@ def expand(places: Iterable[Place]) -> list[Place]:
         else:
             expanded[place] = None
     return list(expanded)
+
+
+def only_named(places: Iterable[Place], zone: str) -> list[Place]:
+    """Of databases only this zone; of everything else all, for files say themselves which zone they are."""
+    name = zone.lower().removesuffix(".") or "."
+    whole = [replace(place, origin=name) if place.is_whole_database else place for place in places]
+    return [place for place in whole if place.database is None or place.origin == name]
 
 
 def _zone_files_in(folder: str) -> Iterator[str]:

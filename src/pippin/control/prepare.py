@@ -5,6 +5,9 @@ Apart from `control/changes.py`, for what it imports takes longer than serving w
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
 from pippin.control.changes import Prepared, has_errors, note_for
 from pippin.control.marks import ANOTHER_ZONES, NO_MARKS, Marks
 from pippin.control.places import Place
@@ -28,12 +31,28 @@ def prepare(place: Place, seed: int, *, thorough: bool = False, marks: Marks = N
     Errors are always found, warnings only in zones up to `WARNED_SIZE` unless `thorough`.
     """
     if place.database is not None and place.origin is not None:
-        from pippin.source.sql.database import load_zone  # not on top: who has no database has no driver either
+        # Not on top: who has no database needs no driver.
+        from pippin.source.sql.database import load_zone
 
         loaded = load_zone(place.database, place.origin)
     else:
         loaded = load(place.path, place.origin)
     return prepare_loaded(place, loaded, seed, thorough=thorough, marks=marks)
+
+
+def prepare_each(
+    places: Iterable[Place], seed: int, *, thorough: bool = False, marks: Marks = NO_MARKS
+) -> Iterator[Prepared]:
+    """`prepare` for each place, and for each zone of a whole database, which is read in one go."""
+    for place in places:
+        if place.database is None or place.origin is not None:
+            yield prepare(place, seed, thorough=thorough, marks=marks)
+            continue
+        from pippin.source.sql.database import load_all
+
+        for name, loaded in load_all(place.database):
+            zone = replace(place, origin=name or None)
+            yield prepare_loaded(zone, loaded, seed, thorough=thorough, marks=marks)
 
 
 def prepare_loaded(

@@ -47,7 +47,8 @@ def problems(sources: tuple[SourceSettings, ...]) -> Iterator[tuple[str, str]]:
     for source in sources:
         given = [name for name in ("url", "url_file", "url_env") if getattr(source, name) is not None]
         if len(given) != 1:
-            yield "source", f"say where it is with one of url, url_file and url_env; found: {', '.join(given) or 'none'}"
+            found = ", ".join(given) or "none"
+            yield "source", f"say where it is with one of url, url_file and url_env; found: {found}"
 
 
 def resolved(
@@ -66,7 +67,8 @@ def _text_of(source: SourceSettings, folder: Path, environment: Mapping[str, str
         try:
             return path.read_text().strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise DatabaseError(f"url_file: {path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+            why = getattr(error, "strerror", None) or error
+            raise DatabaseError(f"url_file: {path} cannot be read: {why}") from None
     if source.url_env is not None:
         if not environment.get(source.url_env):
             raise DatabaseError(f"url_env: there is no environment variable {source.url_env}")

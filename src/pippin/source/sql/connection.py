@@ -75,6 +75,21 @@ def explained(url: DatabaseURL) -> Iterator[None]:
         raise DatabaseError(f"{url}: {_reason(error.orig or error, url)}") from None
     except (SQLAlchemyError, OSError, UnicodeError) as error:
         raise DatabaseError(f"{url}: {_reason(error, url)}") from None
+    except _raw_errors(url) as error:
+        raise DatabaseError(f"{url}: {_reason(error, url)}") from None
+
+
+def _raw_errors(url: DatabaseURL) -> tuple[type[Exception], ...]:
+    """What a driver raises by itself, where it is used past SQLAlchemy."""
+    if url.scheme == "sqlite":
+        return (sqlite3.Error,)
+    if url.scheme == "postgresql":
+        import psycopg
+
+        return (psycopg.Error,)
+    import pymysql
+
+    return (pymysql.MySQLError,)
 
 
 def _reason(error: BaseException, url: DatabaseURL) -> str:

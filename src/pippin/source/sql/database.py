@@ -6,7 +6,8 @@ half done: after an error `close` and begin again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
@@ -30,7 +31,7 @@ ONE_BY_ONE = 500
 """Zones read by naming them; of more the whole table is read, which is quicker."""
 
 NEVER_FILLED = frozenset({"SLAVE", "CONSUMER"})
-"""Domains that have no records until PowerDNS has transferred them: nothing is wrong with that."""
+"""Types of domains that have no records until PowerDNS has transferred them: nothing is wrong with that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,10 @@ class Database:
         self._statements: Statements | None = None
         self._counts_changes = False
         self._listener: Any = None
+        self._told: list[str] = []
         self._watched: Connection | None = None
         self._data_version: int | None = None
+        self._inode = 0
 
     def close(self) -> None:
         """Cut all connections. The next call opens them again."""
@@ -94,7 +97,8 @@ class Database:
             domain = _domain(number, str(name or ""), str(kind or ""))
             if not domain.problem and domain.name in domains:
                 other = domains[domain.name].id
-                domain = Domain(number, domain.name, domain.type, f"the domain {domain.name} is there twice, see id {other}")
+                twice = f"the domain {domain.name} is there twice, see id {other}"
+                domain = Domain(number, domain.name, domain.type, twice)
             if domain.problem:
                 wrong.append(domain)
             else:
@@ -130,8 +134,12 @@ class Database:
         if self.url.scheme != "sqlite":
             return False
         with explained(self.url):
+            inode = os.stat(self.url.url.removeprefix("sqlite:///")).st_ino
             if self._watched is None:
                 self._watched = self._engine.connect()
+                self._inode = inode
+            if inode != self._inode:
+                raise DatabaseError(f"{self.url}: the file has been replaced by another one")
             before = self._data_version
             self._data_version = self._watched.exec_driver_sql("PRAGMA data_version").scalar_one()
             self._watched.rollback()
@@ -139,7 +147,9 @@ class Database:
 
     # ---- records
 
-    def read(self, domains: Iterable[tuple[Domain, str]], *, everything: bool = False) -> Iterator[tuple[Domain, Loaded]]:
+    def read(
+        self, domains: Iterable[tuple[Domain, str]], *, everything: bool = False
+    ) -> Iterator[tuple[Domain, Loaded]]:
         """The records of these domains, each with the token of the version it is to have; in the order of their ids.
 
         `everything`: these are (nearly) all, and one statement shall read the whole table.
@@ -153,12 +163,9 @@ class Database:
     def _read(self, wanted: dict[int, tuple[Domain, str]], names: dict[str, Any]) -> Iterator[tuple[Domain, Loaded]]:
         with self._session() as (connection, statements):
             statement = statements.lines if names else statements.all_lines
-            is_small = len(wanted) == 1  # and worth more than a cursor's round trips; a large one is read apart
-            result = connection.execution_options(stream_results=not is_small).execute(statement, names)
-            cursor: Any = result.cursor  # without the objects SQLAlchemy makes of rows, half of the time
             rows: Rows | None = None
             current: Domain | None = None
-            while chunk := cursor.fetchmany(BATCH):
+            for chunk in _chunks(connection, statement, names, is_one=len(wanted) == 1):
                 for number, group in groupby(chunk, itemgetter(0)):
                     if current is None or number != current.id:
                         if current is not None and rows is not None:
@@ -192,23 +199,29 @@ class Database:
             fairy.detach()
             self._listener = listener
             listener.autocommit = True
+            self._told.clear()
+            listener.add_notify_handler(self._on_note)
             listener.execute(f"LISTEN {triggers.CHANNEL}")
         return True
 
+    def _on_note(self, note: Any) -> None:
+        self._told.append(note.payload)
+
     def fileno(self) -> int:
         """What becomes readable when there is something to `take`; -1 without `listen`."""
-        return -1 if self._listener is None else int(self._listener.fileno())
+        with explained(self.url):
+            return -1 if self._listener is None else int(self._listener.fileno())
 
     def take(self) -> set[int] | None:
-        """The domains that have changed, 0 for the list of domains; None: too many to be named."""
-        changed: set[int] = set()
+        """The domains that have changed, 0 for the list of domains; None: too many to be named. Asks the database."""
         with explained(self.url):
-            for note in self._listener.notifies(timeout=0):
-                if note.payload == triggers.EVERYTHING:
-                    return None
-                if note.payload.isdigit():  # anybody may write to a channel
-                    changed.add(int(note.payload))
-        return changed
+            self._listener.execute("SELECT 1")  # what was sent before the reply comes with it; and is anybody there?
+            while note := self._listener.pgconn.notifies():
+                self._told.append(note.extra.decode(errors="replace"))
+        told, self._told = set(self._told), []
+        if triggers.EVERYTHING in told:
+            return None
+        return {int(text) for text in told if text.isdecimal()}  # anybody may write to a channel
 
     # ---- inside
 
@@ -225,6 +238,20 @@ class Database:
             yield connection, self._statements
 
 
+def _chunks(
+    connection: Connection, statement: sql.Select[Any], names: dict[str, Any], *, is_one: bool
+) -> Iterator[Sequence[Any]]:
+    """The rows, some at a time. Those of one zone without a cursor in the database and the round trips it takes."""
+    if is_one:
+        result = connection.execute(statement, names)
+        cursor: Any = result.cursor  # not by way of the objects SQLAlchemy makes of rows: half of the time
+        while chunk := cursor.fetchmany(BATCH):
+            yield chunk
+        return
+    options = connection.execution_options(stream_results=True, yield_per=BATCH)
+    yield from options.execute(statement, names).partitions()
+
+
 def load_zone(url: DatabaseURL, name: str) -> Loaded:
     """One zone by itself, `name` as in `Domain.name`. That it is not there, or cannot be read, is a problem of it."""
     try:
@@ -239,7 +266,36 @@ def load_zone(url: DatabaseURL, name: str) -> Loaded:
             database.close()
     except DatabaseError as error:
         problem = str(error).removeprefix(f"{url}: ")
-    return Loaded(b"", b"", (str(url),), (), (Problem(str(url), 0, 0, problem),))
+    return _nothing(url, Problem(str(url), 0, 0, problem))
+
+
+def load_all(url: DatabaseURL) -> Iterator[tuple[str, Loaded]]:
+    """Every zone that is meant to be served, by name. What is wrong with the database as a whole comes without one."""
+    try:
+        database = Database(url)
+        try:
+            domains = database.domains()
+            versions = database.versions()
+            for domain in domains:
+                if domain.problem:
+                    yield "", _nothing(url, Problem(f"{url} domains.id", domain.id, 0, domain.problem))
+            wanted = [one for one in domains if not one.problem and not is_hidden(one, versions)]
+            for domain, loaded in database.read([(domain, "") for domain in wanted], everything=True):
+                yield domain.name, loaded
+        finally:
+            database.close()
+    except DatabaseError as error:
+        yield "", _nothing(url, Problem(str(url), 0, 0, str(error).removeprefix(f"{url}: ")))
+
+
+def is_hidden(domain: Domain, versions: Mapping[int, Version]) -> bool:
+    """Not meant to be served: its SOA is disabled, or PowerDNS has not transferred it yet."""
+    version = versions.get(domain.id)
+    return domain.type in NEVER_FILLED if version is None else version.is_disabled
+
+
+def _nothing(url: DatabaseURL, problem: Problem) -> Loaded:
+    return Loaded(b"", b"", (str(url),), (), (problem,))
 
 
 def wire(name: str) -> bytes:

@@ -176,7 +176,7 @@ def _whole_soa(text: str) -> str:
     """Old databases have an @ in the mailbox, and leave out numbers that PowerDNS fills up."""
     fields = text.split()
     if len(fields) < 2:
-        raise ValueError(f"'{_shown(text)}' is not an SOA; right would be: ns1.example.com hostmaster.example.com 1 ...")
+        raise ValueError(f"'{_shown(text)}' is not an SOA; it begins with the names of a server and of a mailbox")
     fields[1] = fields[1].replace("@", ".")
     return " ".join([*fields, *SOA_DEFAULTS[max(0, len(fields) - 2) :]])
 

@@ -54,7 +54,9 @@ class Statements:
 def statements_for(connection: Connection) -> Statements:
     """Look at the columns and build. `WrongSchema` if this is no such database."""
     look = sql.inspect(connection)
-    there = {name: {one["name"] for one in look.get_columns(name)} if look.has_table(name) else set() for name in WANTED}
+    there = {
+        name: {one["name"] for one in look.get_columns(name)} if look.has_table(name) else set() for name in WANTED
+    }
     for name, wanted in WANTED.items():
         if missing := [one for one in wanted if one not in there[name]]:
             what = f"the table {name} lacks {', '.join(missing)}" if there[name] else f"there is no table {name}"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 INTERVAL = 1.0
+
 SCHEMES = ("sqlite", "postgresql", "postgres", "mariadb", "mysql")
 
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9]*)(?:\+[a-z0-9_]+)?://(?P<rest>.*)", re.DOTALL)
