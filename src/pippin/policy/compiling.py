@@ -50,7 +50,9 @@ MAX_KEPT = 4096
 """Compiled plans that a `Compiler` keeps: more than policies have different ones."""
 
 NOTHING: Compiled = ("all", ())
-OTHER_TYPES: Compiled = ("outcome", NODATA.kind)
+_OTHER_TYPES: Compiled = ("other types",)
+"""Stands for a whole plan while compiling, never for a part of a compiled one."""
+_EMPTY_ANSWER: Compiled = ("outcome", NODATA.kind)
 
 
 class Compiler:
@@ -97,14 +99,16 @@ def uses_alias(plan: Plan) -> bool:
 
 
 def _with_last_resort(plan: Plan, walk: _Walk, depth: int) -> Compiled:
-    compiled = walk.compile(plan, depth)
+    compiled = walk.compile(plan, depth, True)
+    if compiled == _OTHER_TYPES:
+        return _EMPTY_ANSWER
     last: Pool | None = None
     for last in pools_in(plan):  # noqa: B007 - the last one is meant
         pass
-    if last is None or not _can_be_down(compiled):
+    if last is None or _is_always_available(compiled):
         return compiled
     if last.empty is None:
-        return ("open", compiled)
+        return compiled if compiled == NOTHING else ("open", compiled)
     resort = _with_last_resort(last.empty, walk, depth + 1)
     return ("else", (*(compiled[1] if compiled[0] == "else" else (compiled,)), resort))
 
@@ -117,32 +121,31 @@ class _Walk:
         self._rows = rows
         self._alias = alias
 
-    def compile(self, plan: Plan, depth: int) -> Compiled:
+    def compile(self, plan: Plan, depth: int, alone: bool) -> Compiled:
+        """`alone`: nothing stands beside it in an answer, so having other types only can be an empty answer."""
         if depth >= MAX_DEPTH - 2:  # a last resort adds two
             raise PlanError(f"the plan is more than {MAX_DEPTH - 2} levels deep")
         match plan:
             case Record():
-                return self._record(plan.data, plan.type, plan.ttl, -1) or OTHER_TYPES
+                return self._record(plan.data, plan.type, plan.ttl, -1) or _OTHER_TYPES
             case Outcome():
                 return ("outcome", plan.kind)
             case Alias():
                 return self._aliased(plan)
             case Pool():
-                return _weighted(1, self._targets(plan), other_types=bool(plan.targets))
+                return self._pool(plan, ("weighted", 1))
             case Else():
-                return _else(self.compile(arm, depth + 1) for arm in plan.arms)
+                return _else((self.compile(arm, depth + 1, alone) for arm in plan.arms), alone)
             case AllOf():
-                return _several("all", None, *self._taken_apart(plan.plans, depth))
+                return _several("all", None, *self._taken_apart(plan.plans, depth, alone, None))
             case First():
-                return _several("first", plan.n, *self._taken_apart(plan.plans, depth))
+                return _several("first", plan.n, *self._taken_apart(plan.plans, depth, alone, plan.n))
             case Rotate():
-                return _several("rotate", plan.n, *self._taken_apart(plan.plans, depth))
+                return _several("rotate", plan.n, *self._taken_apart(plan.plans, depth, alone, plan.n))
             case Weighted():
-                return _weighted(plan.n, *self._choices(plan.n, plan.choices, depth))
+                return self._chosen(plan, depth, alone, ("weighted", plan.n))
             case Sticky():
-                choices, other_types = self._choices(plan.n, plan.choices, depth)
-                drawn = _weighted(plan.n, choices, other_types)
-                return drawn if drawn[0] != "weighted" else ("sticky", plan.n, plan.v4, plan.v6, drawn[2])
+                return self._chosen(plan, depth, alone, ("sticky", plan.n, plan.v4, plan.v6))
         raise PlanError(f"{plan!r} is no plan")
 
     def _record(self, data: str, type: str | None, ttl: int | None, row: int) -> Compiled | None:  # noqa: A002
@@ -181,52 +184,76 @@ class _Walk:
         )
         return records[0] if len(records) == 1 else ("all", records)
 
-    def _taken_apart(self, plans: Iterable[Plan], depth: int) -> tuple[list[Compiled], bool]:
+    def _taken_apart(
+        self, plans: tuple[Plan, ...], depth: int, alone: bool, n: int | None
+    ) -> tuple[list[Compiled], bool]:
         """Parts of an answer, pools by their targets, and whether something of other types was left out."""
-        parts: dict[Compiled, None] = {}
+        parts: list[Compiled] = []
+        named: set[Compiled] = set()
         other_types = False
+        alone = alone and (n == 1 or len(plans) == 1)
         for plan in plans:
+            within = n is None and isinstance(plan, AllOf)  # all of all of them
             if isinstance(plan, Pool):
-                found = [record for weight, record in self._targets(plan) if weight]
-                other_types |= bool(plan.targets) and not found
-                parts.update(dict.fromkeys(found))
-                continue
-            part = self.compile(plan, depth + 1)
-            if part == OTHER_TYPES and not isinstance(plan, Outcome):
-                other_types = True
-            elif part[0] == "all":
-                parts.update(dict.fromkeys(part[1]))
+                targets = self._targets(plan)
+                other_types |= bool(plan.targets) and not targets
+                found = [record for weight, record in targets if weight]
             else:
-                parts[part] = None
-        return list(parts), other_types
+                part = self.compile(plan, depth + 1, alone)
+                other_types |= part == _OTHER_TYPES
+                if within and part[0] == "all":
+                    found = list(part[1])
+                else:
+                    found = [] if part in (_OTHER_TYPES, NOTHING) else [part]
+            # Who names a target twice means it once, wherever it is plain that it is the same.
+            if within or isinstance(plan, Pool | Record):
+                found = [part for part in found if part not in named]
+                named.update(found)
+            parts += found
+        return parts, other_types
 
-    def _choices(
-        self, n: int, choices: Iterable[tuple[Plan, int | None]], depth: int
-    ) -> tuple[list[tuple[int, Compiled]], bool]:
-        """What is drawn from, and whether something of other types was left out.
+    def _pool(self, pool: Pool, draw: Compiled) -> Compiled:
+        return _drawn(draw, self._targets(pool), other_types=bool(pool.targets))
 
-        A choice of several that has nothing of this type is an empty answer with its share, so that the shares are
-        the same for every type; single records of other types are just left out.
+    def _chosen(self, plan: Weighted | Sticky, depth: int, alone: bool, draw: Compiled) -> Compiled:
+        """A choice that has nothing of this type is an empty answer with its share, so that the shares are the same
+        for every type; single records of other types are just left out, and what would stand beside other records.
+
+        What is sticky is so to the end: a pool that is chosen for a client gives it the same target each time.
         """
         made: list[tuple[int, Compiled]] = []
         other_types = False
-        for plan, weight in choices:
-            if weight is None and isinstance(plan, Pool):
-                targets = self._targets(plan)
-                other_types |= bool(plan.targets) and not targets
+        alone = alone and plan.n == 1
+        for choice, weight in plan.choices:
+            if weight is None and isinstance(choice, Pool):
+                targets = self._targets(choice)
+                other_types |= bool(choice.targets) and not targets
                 made += targets
                 continue
-            part = self.compile(plan, depth + 1)
-            if part == OTHER_TYPES and not isinstance(plan, Outcome) and (n > 1 or isinstance(plan, Record)):
-                other_types = True
+            if not weight:
+                continue
+            if isinstance(choice, Pool) and isinstance(plan, Sticky):
+                part = self._pool(choice, ("sticky", 1, plan.v4, plan.v6))
             else:
-                made.append((weight or 0, part))
-        return made, other_types
+                part = self.compile(choice, depth + 1, alone)
+            if part != _OTHER_TYPES:
+                made.append((weight, part))
+            elif alone and not isinstance(choice, Record):
+                made.append((weight, _EMPTY_ANSWER))
+            else:
+                other_types = True
+        return _drawn(draw, made, other_types)
 
 
-def _else(arms: Iterable[Compiled]) -> Compiled:
+def _else(arms: Iterable[Compiled], alone: bool) -> Compiled:
     kept: list[Compiled] = []
     for arm in arms:
+        if arm == _OTHER_TYPES:
+            if not kept:
+                return _OTHER_TYPES
+            if alone:
+                kept.append(_EMPTY_ANSWER)
+            break
         kept += arm[1] if arm[0] == "else" else (arm,) if arm != NOTHING else ()
     if not kept:
         return NOTHING
@@ -235,7 +262,7 @@ def _else(arms: Iterable[Compiled]) -> Compiled:
 
 def _several(how: str, n: int | None, parts: list[Compiled], other_types: bool) -> Compiled:
     if not parts:
-        return OTHER_TYPES if other_types else NOTHING
+        return _OTHER_TYPES if other_types else NOTHING
     if len(parts) == 1:
         return parts[0]
     if n != 1:
@@ -243,15 +270,16 @@ def _several(how: str, n: int | None, parts: list[Compiled], other_types: bool) 
     return (how, tuple(parts)) if n is None else (how, n, tuple(parts))
 
 
-def _weighted(n: int, choices: list[tuple[int, Compiled]], other_types: bool) -> Compiled:
+def _drawn(draw: Compiled, choices: list[tuple[int, Compiled]], other_types: bool) -> Compiled:
+    """`draw` is ("weighted", n) or ("sticky", n, v4, v6)."""
     drawn = tuple((weight, part) for weight, part in choices if weight > 0 and part != NOTHING)
     if not drawn:
-        return OTHER_TYPES if other_types and not choices else NOTHING
+        return _OTHER_TYPES if other_types and not choices else NOTHING
     if len(drawn) == 1:
         return drawn[0][1]
-    if n > 1:
+    if draw[1] > 1:
         _check_together([part for _, part in drawn])
-    return ("weighted", n, drawn)
+    return (*draw, drawn)
 
 
 def _check_together(parts: Iterable[Compiled]) -> None:
@@ -297,5 +325,8 @@ def _count(compiled: Compiled, so_far: int) -> int:
     return so_far + sum(_count(part, 1) for part in _parts(compiled))
 
 
-def _can_be_down(compiled: Compiled) -> bool:
-    return any(leaf[0] == "record" and leaf[4] >= 0 for leaf in _leaves(compiled))
+def _is_always_available(compiled: Compiled) -> bool:
+    """Whether there is something in it however the targets are."""
+    if compiled[0] == "record":
+        return bool(compiled[4] < 0)
+    return compiled[0] == "outcome" or any(_is_always_available(part) for part in _parts(compiled))

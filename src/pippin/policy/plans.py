@@ -56,7 +56,8 @@ class Plan:
         """Every answer a query of `type` can get, with its probability, the likeliest first.
 
         `down` names targets (`"eu/192.0.2.10"`) to be taken as unavailable. For `sticky` and `rotate` a probability
-        is the share over all clients and queries. Raises `PlanError`; `alias` has no outcomes without a server.
+        is the share over all clients and queries; several rotations in one plan are taken as independent, though they
+        turn together. Raises `PlanError`; `alias` has no outcomes without a server.
         """
         from pippin.policy.outcomes import outcomes
 
