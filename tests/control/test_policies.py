@@ -316,6 +316,30 @@ def test_killed_checker_is_replaced_and_answers_go_on_meanwhile(tmp_path: Path, 
         wait_until(lambda: addresses(server) == {FIRST}, "the new checker has noticed")
 
 
+def test_processes_that_die_go_on_with_the_files_as_they_were_accepted(
+    tmp_path: Path, zone: Path, web: Web
+) -> None:
+    """Somebody has broken the files, which was refused; hours later a worker and the checker die."""
+    (tmp_path / "plans.py").write_text('MINE = "192.0.2.1"\n')
+    policy = write_policy(tmp_path, web, "plans.MINE")
+    policy.write_text("import plans\n" + policy.read_text())
+    with running(tmp_path, str(policy), str(zone)) as server:
+        assert addresses(server) == {"192.0.2.1"}
+        wait_until(lambda: health(server)[f"eu/{FIRST}"]["checked"] == "up", "the target is checked")
+        policy.write_text("x x")
+        (tmp_path / "plans.py").unlink()
+        wait_until(lambda: "policies not changed, the old ones stay" in server.output, "this is refused")
+        (worker,) = server.status()["workers"]
+        checker = server.status()["policies"]["checker"]
+        os.kill(worker["pid"], signal.SIGKILL)
+        os.kill(checker, signal.SIGKILL)
+        wait_until(lambda: server.status()["policies"]["checker"] not in (None, checker), "there is a checker")
+        wait_until(lambda: addresses(server) == {"192.0.2.1"}, "there is a worker")
+        web.failing = {FIRST}
+        wait_until(lambda: not health(server)[f"eu/{FIRST}"]["available"], "targets are checked")
+        assert server.status()["workers"][0]["restarts"] == 1
+
+
 def test_target_is_set_by_hand_while_there_is_no_checker(tmp_path: Path, zone: Path, web: Web) -> None:
     policy = write_policy(tmp_path, web)
     with running(tmp_path, str(policy), str(zone)) as server:

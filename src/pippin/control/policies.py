@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,6 +63,8 @@ class Generation:
     files: tuple[str, ...]
     modules: tuple[str, ...]
     """Files that they imported from beside them."""
+    sources: Mapping[str, bytes]
+    """What stood in all of these."""
     policies: tuple[DeclaredPolicy, ...]
     targets: tuple[DeclaredTarget, ...]
     problems: tuple[str, ...]
@@ -76,7 +78,7 @@ class Generation:
         return {target.key: row for row, target in enumerate(self.targets)}
 
 
-NO_POLICIES = Generation(0, (), (), (), (), (), None)
+NO_POLICIES = Generation(0, (), (), {}, (), (), (), None)
 
 Swap = Callable[[Generation], Awaitable[None]]
 """Have workers answer by a generation. Raises `PolicyFailure`; nothing has changed then."""
@@ -274,6 +276,7 @@ class Generations:
         return Begin(
             current.files,
             current.health_file,
+            sources=current.sources,
             resume=tuple(target.key for target in current.targets),
             overrides=self._overrides.all(),
             orphan_patience=ORPHAN_PATIENCE,
@@ -290,7 +293,14 @@ class Generations:
 
 def _generation(number: int, files: tuple[str, ...], health_file: str, declared: Declared) -> Generation:
     return Generation(
-        number, files, declared.modules, declared.policies, declared.targets, declared.problems, health_file
+        number,
+        files,
+        declared.modules,
+        declared.sources,
+        declared.policies,
+        declared.targets,
+        declared.problems,
+        health_file,
     )
 
 

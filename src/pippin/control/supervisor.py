@@ -438,6 +438,7 @@ def with_policies(options: WorkerOptions, generation: Generation) -> WorkerOptio
     return msgspec.structs.replace(
         options,
         policies=generation.files,
+        sources=generation.sources,
         declared=generation.policies,
         health_file=generation.health_file,
         health_rows=generation.rows,

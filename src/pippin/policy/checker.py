@@ -51,7 +51,7 @@ class Checker:
     async def run(self) -> None:
         """Do what the control process says until it says stop, or has been gone for long enough."""
         begin = msgspec.json.decode(await self._reader.readline(), type=Begin)
-        loaded = load(begin.files)
+        loaded = load(begin.files, begin.sources)
         if loaded.has_errors:
             self._tell(Failed(tuple(map(str, loaded.problems)), loaded.modules))
             return
@@ -139,6 +139,7 @@ def declared(loaded: Loaded) -> Declared:
             for target in loaded.targets
         ),
         loaded.modules,
+        loaded.sources,
         tuple(problems),
     )
 

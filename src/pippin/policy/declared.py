@@ -55,6 +55,7 @@ from pippin.policy.policies import Options, Place, Policies, PolicyError, check_
 from pippin.policy.pools import Pool, Target
 from pippin.policy.rdata import address_type
 from pippin.policy.settings import Choice, PolicySettings, PoolSettings
+from pippin.policy.sources import Sources
 from pippin.zone.problem import Problem
 
 if TYPE_CHECKING:
@@ -92,11 +93,10 @@ class Declarations(Struct, frozen=True):
     geo: tuple[str, ...] = ()
 
 
-def read_declared(file: str) -> Policies:
+def read_declared(file: str, sources: Sources) -> Policies:
     """What a configuration declares. Raises `DeclarationError`."""
     try:
-        with open(file, encoding="utf-8") as source:
-            text = source.read()
+        text = sources.read(file).decode()
         declarations = msgspec.convert(tomllib.loads(text), Declarations, strict=True)
     except OSError as error:
         raise DeclarationError(Problem(file, 0, 0, f"cannot be read: {error.strerror}")) from error

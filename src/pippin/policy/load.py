@@ -1,8 +1,9 @@
 """Import policy files: what they declare, and everything that is wrong with them, with places.
 
 A file is run as a module of its own, whatever it is called, with its folder first on the module path, as
-`python FILE` would do. Nothing is ever unloaded: a changed file is loaded by a fresh process. A configuration
-(`.toml`) may stand among the files, for the policies that it declares without code.
+`python FILE` would do. What has been read before may be given instead of being read again (`policy/sources.py`).
+Nothing is ever unloaded: a changed file is loaded by a fresh process. A configuration (`.toml`) may stand among the
+files, for the policies that it declares without code.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import importlib.util
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -23,6 +24,7 @@ from pippin.policy.networks import Networks, NetworksError, merge
 from pippin.policy.plans import PlanError
 from pippin.policy.policies import Policies, Policy, PolicyError, collecting_policies
 from pippin.policy.pools import Pool, Target, collecting_pools
+from pippin.policy.sources import Sources
 from pippin.zone.problem import Problem, Severity
 
 MODULE_PREFIX = "pippin_policy_file_"
@@ -42,6 +44,8 @@ class Loaded:
     """Paths of MaxMind databases, in the order in which they are asked."""
     modules: tuple[str, ...]
     """Files of modules that were imported from the policy files' folders, to be watched like these."""
+    sources: Mapping[str, bytes]
+    """What was read, by absolute path: the policy files, and modules from their folders."""
     problems: tuple[Problem, ...]
     """A message may go on in further lines, with a traceback."""
 
@@ -59,8 +63,10 @@ class Loaded:
         return next((policy for policy in self.policies if (policy.name, policy.type) == (name, type)), None)
 
 
-def load(files: Sequence[str]) -> Loaded:
-    """Import `files`. Never raises; what is wrong is in `problems`."""
+def load(files: Sequence[str], kept: Mapping[str, bytes] | None = None) -> Loaded:
+    """Import `files`, from the texts `kept` from an earlier time if there are any. Never raises: see `problems`."""
+    sources = Sources(kept)
+    sources.import_beside(files)
     problems: list[Problem] = []
     before = set(sys.modules)
     declared: list[Policies] = []
@@ -68,7 +74,7 @@ def load(files: Sequence[str]) -> Loaded:
     for file in files:
         with collecting_policies() as made, collecting_pools() as made_pools:
             known = sum(len(policies) for policies in declared)
-            problem = _read_toml(file) if file.endswith(".toml") else _run(file)
+            problem = _read_toml(file, sources) if file.endswith(".toml") else _run(file, sources)
         declared += made
         pools += [(file, pool) for pool in made_pools]
         if problem is not None:
@@ -91,16 +97,14 @@ def load(files: Sequence[str]) -> Loaded:
         networks,
         tuple(dict.fromkeys(path for each in declared for path in each.geo)),
         _imported_beside(files, before),
+        sources.texts,
         (*problems, *pool_problems),
     )
 
 
-def _run(file: str) -> Problem | None:
-    """Run a policy file. Compiled here and not by the import system, whose caches go by whole seconds."""
+def _run(file: str, sources: Sources) -> Problem | None:
+    """Run a policy file."""
     path = os.path.abspath(file)
-    folder = os.path.dirname(path)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
     name = MODULE_PREFIX + "".join(
         c if c.isalnum() else "_" for c in os.path.splitext(os.path.basename(path))[0]
     )
@@ -111,8 +115,7 @@ def _run(file: str) -> Problem | None:
     module.__file__ = path
     sys.modules[name] = module  # dataclasses and pickles look for it there
     try:
-        with open(path, "rb") as source:
-            code = compile(source.read(), file, "exec")
+        code = compile(sources.read(path), file, "exec")
         exec(code, module.__dict__)
     except OSError as error:
         if error.filename == path:
@@ -126,9 +129,9 @@ def _run(file: str) -> Problem | None:
     return None
 
 
-def _read_toml(file: str) -> Problem | None:
+def _read_toml(file: str, sources: Sources) -> Problem | None:
     try:
-        read_declared(file)
+        read_declared(file, sources)
     except DeclarationError as error:
         return error.problem
     return None

@@ -8,6 +8,8 @@ JSON, one object a line. Values only: nothing here imports a policy, so these wo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 
 from pippin.store.health import HealthRow
@@ -52,6 +54,8 @@ class Begin(Struct, frozen=True, tag_field="do", tag="begin"):
     """Target key to the row of an earlier table."""
     overrides: dict[str, str] = {}
     """Target key to `up`, `down` or `drain`."""
+    sources: Mapping[str, bytes] = {}
+    """`Declared.sources` of the checker before: what its files were, whatever they are now."""
     orphan_patience: float = 10.0
     """Seconds to go on without the control process, as workers do."""
 
@@ -81,6 +85,8 @@ class Declared(Struct, frozen=True, tag_field="event", tag="declared"):
     targets: tuple[DeclaredTarget, ...]
     modules: tuple[str, ...]
     """Files of the modules that policy files imported from beside them: watched like these."""
+    sources: Mapping[str, bytes]
+    """What was read, by absolute path: for others to run the same."""
     problems: tuple[str, ...] = ()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 
 from pippin.forward.settings import ForwardSettings
@@ -46,6 +48,8 @@ class WorkerOptions(Struct, frozen=True, forbid_unknown_fields=True):
     forward: ForwardSettings | None = None
     policies: tuple[str, ...] = ()
     """Files of policies, in this order."""
+    sources: Mapping[str, bytes] = {}
+    """Their texts, by absolute path, when they were checked; also those of the modules they import from beside them."""
     declared: tuple[DeclaredPolicy, ...] = ()
     """What those files declared when they were checked; a worker that finds something else must not answer with it."""
     health_file: str | None = None

@@ -46,7 +46,7 @@ class PolicySet:
 
 def load_policies(options: WorkerOptions) -> PolicySet:
     """Import the files that `options` names. Raises `PoliciesUnusable`, also if they are not what was checked."""
-    loaded = load(options.policies)
+    loaded = load(options.policies, options.sources)
     if loaded.has_errors:
         raise PoliciesUnusable(*map(str, loaded.problems))
     found = {(policy.owner, policy.rdtype) for policy in loaded.policies}

@@ -82,6 +82,9 @@ NSID_LIMIT = 128
 FILES_BESIDE_CLIENTS = 64
 """Files a worker has open that are no TCP connections: listening sockets, the store, the loop's own."""
 
+LONGEST_LINE = 64 << 20
+"""Octets of the longest thing that control says: options with the text of all policies, and rows of all targets."""
+
 TICK = 0.25
 """Seconds between two looks at the store when there is no traffic."""
 
@@ -390,7 +393,9 @@ def allow_files(needed: int) -> None:
 
 
 async def _lead(control: int) -> int:
-    reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=control))
+    reader, writer = await asyncio.open_connection(
+        sock=socket.socket(fileno=control), limit=LONGEST_LINE
+    )
     return await Process(reader, writer).run()
 
 
