@@ -60,7 +60,9 @@ def test_the_engine_draws_nothing_else(plan: Plan, down: frozenset[str], seed: i
         )  # other clients: sticky choices differ
         seen.add(drawn(memo, memo.draw_plan(policy, compiled, 0)))
     assert seen <= possible
-    if str(compiled).count("'rotate'") < 2:  # several rotations turn together, so some combinations never come
+    # Several rotations turn together, so some combinations never come; and of two choices with the same records
+    # rendezvous hashing takes the first.
+    if str(compiled).count("'rotate'") < 2 and "'sticky'" not in str(compiled):
         assert likely <= seen
 
 
