@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import Annotated, Any
 
 import typer
 
 from pippin.cli.common import Config, Control, age, ask, count
+
+POLICY_COUNTS = ("hits", "evaluations", "failures", "overruns", "fallbacks", "fail_open", "rests", "impure")
+"""What is shown of a policy; `--json` has more."""
+
+POLICIES_SHOWN = 20
 
 
 def status(
@@ -15,7 +21,7 @@ def status(
     control: Control = None,
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Version, engine, zones, and every worker with its counters."""
+    """Version, engine, zones, policies, and every worker with its counters."""
     answer = ask(control, config, {"do": "status"})
     if json:
         import msgspec
@@ -35,11 +41,28 @@ def status(
             f"generation {policies['generation']}, checker pid {policies['checker'] or '-'}  "
             f"restarts {policies['checker_restarts']}"
         )
+        for line in _policy_lines([worker["policies"] for worker in answer["workers"]]):
+            typer.echo(line)
     for number, worker in enumerate(answer["workers"]):
         state = "answering" if worker["answering"] else "starting"
         typer.echo(f"worker {number}  pid {worker['pid']}  {state}  restarts {worker['restarts']}")
         counters = {**worker["counters"], "log_position": 0}  # where it reads, no count of anything
         typer.echo("  " + "  ".join(f"{name} {value:,}" for name, value in counters.items() if value))
+
+
+def _policy_lines(workers: list[list[dict[str, Any]]]) -> list[str]:
+    """What all workers together have counted for each policy, those that fail first."""
+    sums: dict[str, Counter[str]] = {}
+    for statistics in workers:
+        for policy in statistics:
+            counted = sums.setdefault(f"{policy['name']} {policy['type']}", Counter())
+            counted.update({name: policy[name] for name in POLICY_COUNTS})
+    by_failures = sorted(sums.items(), key=lambda one: -one[1]["failures"])
+    lines = [
+        f"  {name}  " + "  ".join(f"{what} {counted[what]:,}" for what in POLICY_COUNTS if counted[what])
+        for name, counted in by_failures[:POLICIES_SHOWN]
+    ]
+    return [*lines, "  …"] if len(by_failures) > POLICIES_SHOWN else lines
 
 
 def _database_lines(database: dict[str, Any]) -> list[str]:
