@@ -24,7 +24,7 @@ def test_reload_serves_the_new_version(tmp_path: Path, zone: Path) -> None:
     (tmp_path / "pippin.toml").write_text('watch = false\n[[zone]]\nfile = "example.zone"\n')
     with running(tmp_path, "-c", "pippin.toml") as server:
         assert server.address_of("www.example") == "192.0.2.10"
-        nothing = {"ok": True, "configuration": "", "zones": [], "policies": None}
+        nothing = {"ok": True, "configuration": "", "zones": [], "policies": None, "away": []}
         assert server.do(do="reload") == nothing
         write_zone(zone, serial=2, address="192.0.2.20")
         answer = server.do(do="reload")
