@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from pippin.cli.common import FAILED, Config, Databases, Files, count, policy_files, settings_and_places
+from pippin.cli.common import (
+    FAILED,
+    Config,
+    Databases,
+    Files,
+    count,
+    policy_files,
+    settings_and_places,
+    with_databases,
+)
 
 if TYPE_CHECKING:
     from pippin.control.marks import Mark, Marks
@@ -20,7 +29,7 @@ def check(files: Files = None, config: Config = None, databases: Databases = Non
     from pippin.control.prepare import prepare_each
     from pippin.control.settings import Settings
 
-    files = [*(files or ()), *(databases or ())]
+    files = with_databases(files, databases)
     policies, settings, given = policy_files(files), Settings(), list[Place]()
     if not policies or len(policies) < len(files or ()) or config is not None:
         settings, given, _ = settings_and_places(files, config)

