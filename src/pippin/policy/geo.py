@@ -128,7 +128,7 @@ class Geo:
             for field in FIELDS
             if any(field in database.fields for database in databases)
         }
-        self._refused: dict[str, object] = {}
+        self._refused: dict[str, tuple[int, int, int, int] | None] = {}
 
     def index_of(self, field: str) -> int | None:
         """Which database has a field; the same as long as this lives."""
@@ -142,12 +142,11 @@ class Geo:
         changed, wrong = [], []
         for index, old in enumerate(self.databases):
             identity = _identity(old.path)
-            if identity == old.identity or (identity is not None and identity == self._refused.get(old.path)):
-                continue
+            if identity == self._refused.get(old.path, old.identity):
+                continue  # nothing has happened, or nothing since it was said
+            self._refused[old.path] = identity
             if identity is None:
-                if old.path not in self._refused:
-                    wrong.append(f"{old.path}: it is gone; what was read from it stays in use")
-                self._refused[old.path] = None
+                wrong.append(f"{old.path}: it is gone; what was read from it stays in use")
                 continue
             try:
                 new = Database(old.path)
@@ -155,10 +154,9 @@ class Geo:
                 if missing := needed - new.fields:
                     raise GeoError(f"{old.path}: it has no {' or '.join(sorted(missing))} any more")
             except GeoError as error:
-                self._refused[old.path] = identity
                 wrong.append(f"{error}; the older version stays in use")
                 continue
-            self._refused.pop(old.path, None)
+            del self._refused[old.path]
             self.databases[index] = new
             changed.append(index)
         return changed, wrong

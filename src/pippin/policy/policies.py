@@ -7,6 +7,7 @@ Running the function is not done here.
 from __future__ import annotations
 
 import inspect
+import ipaddress
 import os
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
@@ -18,6 +19,7 @@ from typing import Literal, TypeVar, Union
 import dns.exception
 import dns.name
 
+from pippin.policy.compiling import compile_plan, uses_alias
 from pippin.policy.networks import Networks
 from pippin.policy.plans import Plan, PlanError, PlanLike, as_plan, check_ttl
 from pippin.policy.rdata import NOT_FROM_POLICIES, RdataError, type_number, type_text
@@ -153,8 +155,8 @@ class Policies:
         seconds. The function itself is not changed. Raises `PolicyError`.
         """
         options = Options(self.ttl if ttl is None else ttl, memo, _check_fallback(fallback), budget)
-        names = [check_name(text) for text in ([name] if isinstance(name, str) else name)]
-        types = [check_type(text) for text in ([type] if isinstance(type, str) else type)]
+        names = [check_name(text) for text in _each(name)]
+        types = [check_type(text) for text in _each(type)]
         if not names or not types:
             raise PolicyError("answer needs a name and a type: @policies.answer('www.example.com', 'A')")
 
@@ -169,9 +171,12 @@ class Policies:
 
     def add(self, name: str, type: str, function: PolicyFunction, options: Options, place: Place) -> None:  # noqa: A002
         """What `answer` does for each name and type, which are already in their official form."""
-        policy = Policy(
-            name, type, function, _parameters(function), inspect.iscoroutinefunction(function), options, place
-        )
+        if isinstance(options.fallback, Plan) and not uses_alias(options.fallback):
+            try:
+                compile_plan(options.fallback, type_number(type), {})
+            except PlanError as error:
+                raise PolicyError(f"fallback: {error}") from None
+        policy = Policy(name, type, function, _parameters(function), _is_async(function), options, place)
         first = self._policies.setdefault((name, type), policy)
         if first is not policy:
             raise PolicyError(f"{policy} is answered at {first.place} already; one of them is right")
@@ -226,12 +231,20 @@ def check_type(text: str) -> str:
     return name
 
 
+def _is_async(function: PolicyFunction) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
+
+
+def _each(given: str | Iterable[str]) -> Iterable[str]:
+    return given if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
+
+
 def _check_fallback(fallback: Fallback | Plan) -> Fallback | Plan:
     if isinstance(fallback, Plan) or fallback in FALLBACKS:
         return fallback
     try:
-        return as_plan(fallback)
-    except PlanError:
+        return as_plan(ipaddress.ip_address(fallback))
+    except ValueError:
         raise PolicyError(
             f"fallback={fallback!r} is none of {', '.join(map(repr, FALLBACKS))}, nor a plan"
         ) from None
