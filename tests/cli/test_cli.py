@@ -133,7 +133,8 @@ def test_commands_for_a_running_server(tmp_path: Path) -> None:
         assert status.stdout.count("answering") == 2
         assert json.loads(pippin("status", "--json", *control, cwd=tmp_path).stdout)["zones"] == 1
         zones = pippin("zone", "list", *control, cwd=tmp_path)
-        assert zones.stdout.splitlines()[1].split() == ["example", "example.zone", "1", "5", "ok"]
+        name, source, serial, records, *_, state = zones.stdout.splitlines()[1].split()
+        assert (name, source, serial, records, state) == ("example", "example.zone", "1", "5", "ok")
         (listed,) = json.loads(pippin("zone", "list", "--json", *control, cwd=tmp_path).stdout)
         assert listed["zone"] == "example"
         again = pippin("reload", "example", *control, cwd=tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import signal
 import sys
@@ -34,7 +35,12 @@ LIMIT = 5.0
 @pytest.fixture
 def watchdog() -> Iterator[Watchdog]:
     watchdog = Watchdog()
+    # What an alarm interrupts may be a destructor that the collector runs, of objects that other tests left; Python
+    # reports that, and the next alarm ends the function, but pytest's reporting would be interrupted by it too.
+    gc.collect()
+    gc.disable()
     yield watchdog
+    gc.enable()
     watchdog.close()
 
 
