@@ -5,6 +5,7 @@ from __future__ import annotations
 from bench.question import Figure, Question, Row, Target
 from bench.questions import (
     forwarding,
+    health_flip,
     hot,
     load,
     many_zones,
@@ -35,6 +36,7 @@ QUESTIONS: tuple[Question, ...] = (
     policies.WEIGHTED,
     policies.COUNTRY,
     policies.STRANGERS,
+    health_flip.QUESTION,
     forwarding.QUESTION,
 )
 
