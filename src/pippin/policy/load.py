@@ -76,10 +76,11 @@ def load(files: Sequence[str], kept: Mapping[str, bytes] | None = None) -> Loade
             known = sum(len(policies) for policies in declared)
             problem = _read_toml(file, sources) if file.endswith(".toml") else _run(file, sources)
         declared += made
-        pools += [(file, pool) for pool in made_pools]
         if problem is not None:
             problems.append(problem)
-        elif sum(len(policies) for policies in declared) == known and not file.endswith(".toml"):
+            continue
+        pools += [(file, pool) for pool in made_pools]
+        if sum(len(policies) for policies in declared) == known and not file.endswith(".toml"):
             message = "no policies here; right would be `policies = Policies()` and `@policies.answer(...)`"
             problems.append(Problem(file, 0, 0, message))
     networks = Networks({})
