@@ -37,19 +37,25 @@ class Web:
     def __init__(self) -> None:
         self.failing: set[str] = set()
         self.asked = {FIRST: 0, SECOND: 0}
-        self._servers = []
+        self._servers: dict[str, ThreadingHTTPServer] = {}
         with socket.socket() as probe:
             probe.bind((FIRST, 0))
             self.port = probe.getsockname()[1]
         for address in self.asked:
-            server = ThreadingHTTPServer((address, self.port), self._handler(address))
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-            self._servers.append(server)
+            self.start(address)
+
+    def start(self, address: str) -> None:
+        server = self._servers[address] = ThreadingHTTPServer((address, self.port), self._handler(address))
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def kill(self, address: str) -> None:
+        server = self._servers.pop(address)
+        server.shutdown()
+        server.server_close()
 
     def close(self) -> None:
-        for server in self._servers:
-            server.shutdown()
-            server.server_close()
+        for address in list(self._servers):
+            self.kill(address)
 
     def _handler(self, address: str) -> type[BaseHTTPRequestHandler]:
         web = self
@@ -97,10 +103,12 @@ def health(server: Running) -> dict[str, dict[str, object]]:
 
 
 class Steady:
-    """Asks several workers' sockets without a pause and counts questions that get no answer in half a second."""
+    """Asks from several sockets again and again, and counts questions that get no answer in five seconds."""
 
     def __init__(self, server: Running, count: int = 4) -> None:
         self.answered = self.lost = 0
+        self.answers: list[tuple[float, str]] = []
+        """When each question was asked (Unix time), and the address that came."""
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._ask, args=(sock,)) for sock in clients(server, count)]
         for thread in self._threads:
@@ -110,13 +118,15 @@ class Steady:
         query = dns.message.make_query("www.example", "A").to_wire()
         while not self._over.is_set():
             sock.settimeout(5)
+            asked = time.time()
             sock.send(query)
             try:
-                sock.recv(4096)
+                reply = sock.recv(4096)
             except TimeoutError:
                 self.lost += 1
             else:
                 self.answered += 1
+                self.answers.append((asked, str(dns.message.from_wire(reply).answer[0][0])))
             time.sleep(0.002)
 
     def end(self) -> None:
@@ -137,6 +147,36 @@ def test_target_that_fails_is_answered_no_more_and_comes_back(tmp_path: Path, zo
         web.failing = set()
         wait_until(lambda: health(server)[f"eu/{FIRST}"]["available"], "the target is up")
         assert addresses(server) == {FIRST, SECOND}
+
+
+def test_dead_target_is_in_no_answer_and_no_query_is_lost_while_targets_come_and_go(
+    tmp_path: Path, zone: Path, web: Web
+) -> None:
+    """What was asked 100 ms after the checks have found a target dead is answered without it, by every worker."""
+    policy = write_policy(tmp_path, web)
+    times: list[tuple[float, float]] = []
+
+    def since(server: Running, available: bool) -> float:
+        def found() -> object:
+            state = health(server)[f"eu/{FIRST}"]
+            return state["available"] is available and state["since"]
+
+        return float(wait_until(found, f"available is {available}"))
+
+    with running(tmp_path, str(policy), str(zone), workers=2) as server:
+        steady = Steady(server)
+        for _ in range(3):
+            web.kill(FIRST)
+            down = since(server, False)
+            time.sleep(0.3)
+            web.start(FIRST)
+            times.append((down, since(server, True)))
+            wait_until(lambda: steady.answers[-1][1] == FIRST, "the target is answered again")
+        steady.end()
+    assert steady.lost == 0
+    for down, up in times:
+        meanwhile = [address for asked, address in steady.answers if down + 0.1 < asked < up - 0.1]
+        assert set(meanwhile) == {SECOND}
 
 
 def test_target_that_is_down_at_the_start_is_never_answered(tmp_path: Path, zone: Path, web: Web) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 import structlog.testing
 
@@ -82,6 +85,97 @@ def test_long_pauses_give_up_the_sockets_so_that_others_get_the_clients(
     with structlog.testing.capture_logs() as logs:
         asyncio.run(asyncio.wait_for(test(), 20))
     assert [entry["pause"] for entry in logs] == [0.0, workers.PAUSE_MOST]
+
+
+ANSWERS_UNTIL_TOLD = """
+import json
+options = json.loads(control.readline())
+if options['version'] == 'broken':
+    print(json.dumps({'event': 'failed', 'problems': ['traffic.py:1: broken']}), file=control, flush=True)
+    sys.exit(1)
+print(json.dumps({'event': 'answering'}), file=control, flush=True)
+for line in control:
+    if json.loads(line)['do'] in ('drain', 'stop'):
+        break
+"""
+
+
+class Pages:
+    """The pages of counters that are in use."""
+
+    def __init__(self) -> None:
+        self.occupied: set[int] = set()
+
+    def occupy(self, page: int) -> None:
+        assert page not in self.occupied
+        self.occupied.add(page)
+
+    def vacate(self, page: int) -> None:
+        self.occupied.remove(page)
+
+
+def test_worker_is_replaced_by_one_with_other_options_on_the_same_sockets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    replace_worker(monkeypatch, f"exec({ANSWERS_UNTIL_TOLD!r})")
+    pages = Pages()
+
+    async def test() -> None:
+        options = WorkerOptions(0, (), "nowhere", bytes(16))
+        slot = WorkerSlot([Address("127.0.0.1", 0)], options, (0, 1), pages.occupy, pages.vacate)
+        may_answer = asyncio.Event()
+        may_answer.set()
+        keeping = asyncio.create_task(slot.keep(may_answer))
+        await slot.answering.wait()
+        sockets, seen = list(slot._sockets), [slot.pid]
+        for number in range(3):
+            await slot.prepare(msgspec.structs.replace(options, version=str(number)), may_answer)
+            assert pages.occupied == {0, 1}
+            assert slot.pid == seen[-1], "the old one answers until told otherwise"
+            slot.take_over()
+            assert slot.pid not in seen
+            seen.append(slot.pid)
+        with pytest.raises(WorkerFailure, match=r"^traffic\.py:1: broken$"):
+            await slot.prepare(msgspec.structs.replace(options, version="broken"), may_answer)
+        slot.abandon()
+        await slot.prepare(msgspec.structs.replace(options, version="fine, but another worker is not"), may_answer)
+        slot.abandon()
+        assert (slot.pid, slot.options.version, slot.restarts) == (seen[-1], "2", 0)
+        assert slot._sockets == sockets
+        assert slot.answering.is_set()
+        slot.stop("drain")
+        await keeping
+        assert slot.gone.is_set()
+        assert not pages.occupied
+        slot.end()
+
+    asyncio.run(asyncio.wait_for(test(), 20))
+
+
+def test_worker_that_dies_while_another_is_prepared_is_replaced_by_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    replace_worker(monkeypatch, f"exec({ANSWERS_UNTIL_TOLD!r})")
+
+    async def test() -> None:
+        options = WorkerOptions(0, (), "nowhere", bytes(16))
+        slot = WorkerSlot([Address("127.0.0.1", 0)], options, (0, 1))
+        may_answer = asyncio.Event()
+        may_answer.set()
+        keeping = asyncio.create_task(slot.keep(may_answer))
+        await slot.answering.wait()
+        await slot.prepare(options, may_answer)
+        assert slot.pid is not None
+        os.kill(slot.pid, signal.SIGKILL)
+        slot.take_over()
+        pid = slot.pid
+        await asyncio.sleep(0.3)
+        assert (slot.pid, slot.restarts) == (pid, 0)
+        slot.stop("stop")
+        await keeping
+        slot.end()
+
+    asyncio.run(asyncio.wait_for(test(), 20))
 
 
 def test_one_worker_a_core_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
