@@ -86,7 +86,9 @@ class Rows:
             lines[number] = self._examined(line)  # the SOA, nearly always, and nothing else
         text = "\n".join(lines).encode("utf-8", "surrogateescape")
         special = text.translate(None, _PLAIN)
-        if not (len(special) == 4 * len(lines) - 1 and special.count(b";") == len(lines) == special.count(b"\t") / 2):
+        # Two tabs, a semicolon and a line break each; and no line that begins without a name.
+        is_plain = len(special) == 4 * len(lines) - 1 and b"\n\t" not in text and text[:1] != b"\t"
+        if not is_plain:
             for number, line in enumerate(lines):
                 if line and _LINE.fullmatch(line) is None:
                     lines[number] = self._examined(line)
@@ -119,6 +121,8 @@ class Rows:
         ttl, _, kind = head.partition(" IN ")
         if ttl.startswith("-"):
             message = f"the TTL is {ttl}; it is a number of seconds from 0 to 2147483647 (RFC 2181 section 8)"
+        elif kind and _WORD.fullmatch(kind) is None:
+            message = f"'{_shown(kind.replace(MARK, ' '))}' is not a record type"
         message = NOT_RECORDS.get(kind.upper(), message)
         self._problems.append(Problem(f"{self._database} records.id", int(line.rpartition(ID_MARK)[2]), 0, message))
 

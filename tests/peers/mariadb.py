@@ -1,0 +1,31 @@
+"""MariaDB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.peers.database import DatabaseServer, running_database
+from tests.peers.server import HOST, program
+
+
+@contextmanager
+def running_mariadb() -> Iterator[DatabaseServer]:
+    install, mariadbd = program("mariadb-install-db", "mariadb-server"), program("mariadbd", "mariadb-server")
+
+    def prepare(folder: Path, port: int) -> Sequence[str]:
+        return [
+            *(install, "--no-defaults", f"--datadir={folder}/data", "--skip-test-db"),
+            *("--auth-root-authentication-method=normal", "--innodb-flush-log-at-trx-commit=0"),
+        ]
+
+    def serve(folder: Path, port: int) -> Sequence[str]:
+        return [
+            *(mariadbd, "--no-defaults", f"--datadir={folder}/data", f"--socket={folder}/socket"),
+            *(f"--port={port}", f"--bind-address={HOST}", f"--pid-file={folder}/pid"),
+            *("--innodb-buffer-pool-size=32M", "--innodb-flush-log-at-trx-commit=0", "--skip-log-bin"),
+        ]
+
+    with running_database(f"mysql://root@{HOST}:{{port}}/{{database}}", prepare, serve) as server:
+        yield server
