@@ -28,6 +28,9 @@ def test_policy_file_is_loaded_and_what_is_shown_comes_out(tmp_path: Path) -> No
     file.write_text(block("python traffic.py"))
     loaded = load([str(file)])
     assert loaded.problems == ()
+    assert [(str(policy), policy.wants) for policy in loaded.policies] == [
+        ("www.example.com A", ("client", "now"))
+    ]
     names = {name: getattr(pippin, name) for name in pippin.__all__}
     names |= {pool.name: pool for pool in loaded.pools}
     examples = re.findall(r"^```pycon\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)

@@ -6,7 +6,7 @@ import datetime
 import zoneinfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pippin.policy.clock import GRAINS, UTC, UnknownZone, read, zone
@@ -33,6 +33,7 @@ def value(where: str, grain: str, moment: int) -> int:
     return {"minute": now.minute, "hour": now.hour, "weekday": now.weekday(), "date": now.toordinal()}[grain]
 
 
+@settings(deadline=None)
 @given(st.sampled_from(ZONES), st.sampled_from(GRAINS), st.integers(unix("2015-01-01"), unix("2030-01-01")))
 def test_value_is_right_and_holds_until_it_is_read_again(where: str, grain: str, moment: int) -> None:
     found, until = read(zone(where), grain, moment)

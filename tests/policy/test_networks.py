@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pippin.engine.memo import PolicyMemo
@@ -39,6 +39,7 @@ def longest(table: dict[Network, str], address: Address) -> str | None:
     return table[max(matching, key=lambda prefix: prefix.prefixlen)] if matching else None
 
 
+@settings(deadline=None)
 @given(tables, st.lists(addresses, min_size=1, max_size=10))
 def test_longest_prefix_wins(table: dict[Network, str], asked: list[Address]) -> None:
     networks = names_of(table)
@@ -50,6 +51,7 @@ def test_longest_prefix_wins(table: dict[Network, str], asked: list[Address]) ->
         assert memo.walk(tree, address.packed, address.max_prefixlen) == (leaf, depth)
 
 
+@settings(deadline=None)
 @given(tables, addresses, st.integers(0, 128))
 def test_depth_says_which_clients_get_the_same_name(
     table: dict[Network, str], address: Address, other: int

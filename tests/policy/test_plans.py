@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 import pippin
 from pippin import (
@@ -35,6 +35,7 @@ EU = Pool("eu", {"192.0.2.10": 3, "192.0.2.11": 1})
 US = Pool("us", ["198.51.100.10", "198.51.100.11"])
 
 
+@settings(deadline=None)
 @given(plans)
 def test_repr_is_the_call_that_makes_the_plan(plan: Plan) -> None:
     names = {name: getattr(pippin, name) for name in pippin.__all__}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pippin.policy.rdata import AAAA, TXT, A, RdataError, address_type, parse, text_of, type_number, type_text
@@ -33,6 +33,7 @@ def test_text_data_without_quotes_is_one_text(text: str, wire: bytes) -> None:
     assert parse(TXT, text) == wire
 
 
+@settings(deadline=None)
 @given(st.text(max_size=700).filter(lambda text: not text.lstrip().startswith('"')))
 def test_long_text_is_cut_into_strings(text: str) -> None:
     wire, joined = parse(TXT, text), b""
