@@ -98,7 +98,8 @@ def running_database(
         folder = Path(name)
         if as_nobody():
             shutil.chown(folder, NOBODY)
-        made = subprocess.run([*as_nobody(), *prepare(folder, 0)], cwd=folder, capture_output=True, text=True, timeout=120)
+        command = [*as_nobody(), *prepare(folder, 0)]
+        made = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
         assert made.returncode == 0, made.stdout + made.stderr
         server = DatabaseServer(folder, url, serve, kill_signal=kill_signal)
         try:

@@ -17,14 +17,14 @@ def running_mariadb() -> Iterator[DatabaseServer]:
     def prepare(folder: Path, port: int) -> Sequence[str]:
         return [
             *(install, "--no-defaults", f"--datadir={folder}/data", "--skip-test-db"),
-            *("--auth-root-authentication-method=normal", "--innodb-flush-log-at-trx-commit=0"),
+            *("--auth-root-authentication-method=normal", "--innodb-flush-log-at-trx-commit=2"),
         ]
 
     def serve(folder: Path, port: int) -> Sequence[str]:
         return [
             *(mariadbd, "--no-defaults", f"--datadir={folder}/data", f"--socket={folder}/socket"),
             *(f"--port={port}", f"--bind-address={HOST}", f"--pid-file={folder}/pid"),
-            *("--innodb-buffer-pool-size=32M", "--innodb-flush-log-at-trx-commit=0", "--skip-log-bin"),
+            *("--innodb-buffer-pool-size=32M", "--innodb-flush-log-at-trx-commit=2", "--skip-log-bin"),
         ]
 
     with running_database(f"mysql://root@{HOST}:{{port}}/{{database}}", prepare, serve) as server:

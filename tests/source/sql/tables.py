@@ -44,7 +44,9 @@ class Tables:
         with self.engine.connect() as connection:
             return [tuple(row) for row in connection.execute(sql.text(statement), values)]
 
-    def add_zone(self, zone: str, *more: tuple[Any, ...], serial: int = 1, kind: str = "NATIVE", number: int = 0) -> int:
+    def add_zone(
+        self, zone: str, *more: tuple[Any, ...], serial: int = 1, kind: str = "NATIVE", number: int = 0
+    ) -> int:
         """A zone with SOA, NS and `www`, and more rows (name, type, content[, ttl[, prio]]); its id."""
         number = number or (self.ask("SELECT coalesce(max(id), 0) + 1 FROM domains")[0][0])
         rows: list[tuple[Any, ...]] = [
@@ -71,7 +73,8 @@ class Tables:
 
 
 _INSERT = (
-    "INSERT INTO records (domain_id, name, type, content, ttl, prio) VALUES (:domain, :name, :type, :content, :ttl, :prio)"
+    "INSERT INTO records (domain_id, name, type, content, ttl, prio) "
+    "VALUES (:domain, :name, :type, :content, :ttl, :prio)"
 )
 
 

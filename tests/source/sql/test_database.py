@@ -257,7 +257,8 @@ def test_init_says_what_it_did_and_changes_nothing_twice(database_url: str) -> N
 def test_text_that_is_no_utf_8_spoils_only_its_row(tmp_path: object) -> None:
     tables = Tables(f"sqlite:///{tmp_path}/zones.db")
     number = tables.add_zone("bytes.test")
-    tables.do("INSERT INTO records (domain_id, name, type, content) VALUES (:n, CAST(x'ff' AS TEXT), 'A', '192.0.2.3')", n=number)
+    wrong = "INSERT INTO records (domain_id, name, type, content) VALUES (:n, CAST(x'ff' AS TEXT), 'A', '192.0.2.3')"
+    tables.do(wrong, n=number)
     database = Database(parse_url(tables.url))
     (problem,) = read(database)["bytes.test"].problems
     assert r"'\xff' is not a name" in problem.message
