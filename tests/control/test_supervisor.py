@@ -47,7 +47,7 @@ def test_broken_file_keeps_the_old_zone_and_says_why(tmp_path: Path, zone: Path)
 def test_zone_that_is_not_there_cannot_be_reloaded(tmp_path: Path, zone: Path) -> None:
     with running(tmp_path, str(zone)) as server:
         assert "no zone other.example here" in server.do(do="reload", zone="other.example")["error"]
-        assert "known: health, reload, status, stop, zones" in server.do(do="dance")["error"]
+        assert "known: explain, health, reload, status, stop, zones" in server.do(do="dance")["error"]
 
 
 def test_hang_up_reads_configuration_and_zones_again(tmp_path: Path, zone: Path) -> None:

@@ -24,6 +24,7 @@ from pippin.control.catalogue import Catalogue, Progress
 from pippin.control.changes import Outcome
 from pippin.control.channel import Channel, ChannelError, default_path, was_left_behind
 from pippin.control.checker import PolicyFailure
+from pippin.control.explaining import explain
 from pippin.control.marks import Marks
 from pippin.control.notify import notify
 from pippin.control.places import Place, places_in
@@ -98,6 +99,7 @@ class Supervisor:
         self._given = tuple(places)
         self._given_policies = tuple(policies)
         self._config = config
+        self._control = Path(settings.control) if settings.control else default_path()
         self._configured = configured or settings
         self._hooks = hooks or Hooks()
         self._store: Store
@@ -119,7 +121,7 @@ class Supervisor:
         addresses = [parse_address(text) for text in self._settings.listen]
         if self._settings.listen == DEFAULT_LISTEN:  # nobody asked for IPv6 in particular: it may be missing
             addresses = [address for address in addresses if is_available(address)] or addresses
-        control = Path(self._settings.control) if self._settings.control else default_path()
+        control = self._control
         await _until_free(addresses, ORPHAN_PATIENCE + 1 if was_left_behind(control) else 0)
         private = None if self._settings.state else tempfile.mkdtemp(prefix="pippin-")
         folder = self._settings.state or str(private)
@@ -324,6 +326,9 @@ class Supervisor:
                 }
             case {"do": "health", **rest}:
                 return await self._health(rest.get("target"), rest.get("to"))
+            case {"do": "explain"}:
+                files = [*map(str, self._given), *self._given_policies]
+                return await explain(command, files, self._config, self._control)
             case {"do": "status"}:
                 return {"ok": True, **await self._status()}
             case {"do": "zones"}:
@@ -333,7 +338,7 @@ class Supervisor:
                 return {"ok": True}
         return {
             "ok": False,
-            "error": f"unknown command {command.get('do')!r}; known: health, reload, status, stop, zones",
+            "error": f"unknown command {command.get('do')!r}; known: explain, health, reload, status, stop, zones",
         }
 
     async def _health(self, target: str | None, word: str | None) -> dict[str, Any]:
