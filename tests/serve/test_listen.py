@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from contextlib import suppress
 
 import pytest
 
@@ -38,6 +39,32 @@ def test_free_port_is_the_same_for_udp_and_tcp_and_all_workers() -> None:
     assert again == address
     assert {sock.getsockname()[1] for sock in first + second} == {address.port}
     for sock in first + second:
+        sock.close()
+
+
+def test_free_port_is_nobody_elses() -> None:
+    """The kernel takes a port whose sockets can all be shared for a free one; 400 in 28,000 would meet twice or so."""
+    bound = [bind(Address("127.0.0.1", 0)) for _ in range(400)]
+    assert len({address for address, *_ in bound}) == len(bound)
+    for _, *sockets in bound:
+        for sock in sockets:
+            sock.close()
+
+
+def test_clients_are_spread_over_the_sockets_of_a_free_port() -> None:
+    address, *first = bind(Address("127.0.0.1", 0))
+    _, *second = bind(address)
+    clients = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(64)]
+    for client in clients:
+        client.sendto(b"x", ("127.0.0.1", address.port))
+    received = [0, 0]
+    for number, (udp, _) in enumerate((first, second)):
+        with suppress(BlockingIOError):
+            while udp.recv(1):
+                received[number] += 1
+    assert sum(received) == len(clients)
+    assert all(received)
+    for sock in (*first, *second, *clients):
         sock.close()
 
 

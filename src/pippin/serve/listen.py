@@ -112,7 +112,7 @@ def _bind(address: Address, kind: socket.SocketKind, shared: bool = True) -> soc
         sock.setblocking(False)
         if address.family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        if shared:
+        if shared and address.port:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if kind == socket.SOCK_STREAM:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -122,6 +122,9 @@ def _bind(address: Address, kind: socket.SocketKind, shared: bool = True) -> soc
             if address.is_wildcard:
                 _tell_destination(sock, address.family)
         sock.bind((address.host, address.port))
+        if shared and not address.port:
+            # Not before: the kernel takes a port whose sockets are all to be shared for a free one.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if kind == socket.SOCK_STREAM and shared:
             sock.listen(TCP_BACKLOG)
     except OSError as error:
