@@ -44,8 +44,9 @@ FULL_LOOK = 30.0
 RARE_FULL_LOOK = 300.0
 """The same where the database tells of every change: in case somebody has switched that off."""
 
-HEARTBEAT = 5.0
-"""Seconds after which a database that has had nothing to tell is asked whether it is there."""
+HEARTBEAT = 2.0
+"""Seconds after which a database that has had nothing to tell is asked whether it is there. What is answered is also
+how exactly it is known since when a node is behind."""
 
 STEP = 0.1
 """Seconds of reading after which zones are handed over to be published."""
