@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
+from pippin.source.live import LiveSettings
 from pippin.source.sql.url import INTERVAL, DatabaseError, masked, parse_url
 
 
@@ -37,6 +38,41 @@ class SourceSettings(Struct, frozen=True, forbid_unknown_fields=True):
             description="Seconds between two looks for changes, where the database does not tell of them by itself.",
         ),
     ] = INTERVAL
+    mode: Annotated[
+        Literal["load", "live"],
+        Meta(
+            description="`load`: all zones are read into memory and followed. `live`: names are looked up when they "
+            "are asked for, for data too large for memory."
+        ),
+    ] = "load"
+    concurrency: Annotated[
+        int, Meta(ge=1, le=256, description="Live: look-ups at a time, and connections, of each worker.")
+    ] = 8
+    timeout: Annotated[
+        float, Meta(ge=0.01, le=10, description="Live: seconds that a question waits for a look-up.")
+    ] = 0.5
+    cache_ttl: Annotated[
+        float,
+        Meta(
+            ge=1,
+            description="Live: seconds that answers are remembered at most, if their TTL is not shorter: how late a "
+            "change in the database shows.",
+        ),
+    ] = 20
+    stale: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="Live: seconds that an answer may be given again while the database is away (RFC 8767); 0: "
+            "never.",
+        ),
+    ] = 86400
+
+    @property
+    def live(self) -> LiveSettings:
+        """What workers are told of a source whose mode is `live`."""
+        assert self.url is not None  # reading the settings has put it there
+        return LiveSettings(self.url, self.concurrency, self.timeout, self.cache_ttl, self.stale)
 
     def __repr__(self) -> str:
         return f"SourceSettings(url={masked(self.url or '')!r}, interval={self.interval!r})"
