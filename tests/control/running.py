@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -52,12 +52,14 @@ def wait_until(condition: Callable[[], Any], what: str) -> Any:
 class Running:
     """One server process, its output, and how to talk to it."""
 
-    def __init__(self, folder: Path, arguments: list[str], environment: dict[str, str]) -> None:
+    def __init__(
+        self, folder: Path, arguments: list[str], environment: dict[str, str], prefix: Sequence[str] = ()
+    ) -> None:
         self.control = folder / "control.sock"
         self._log = folder / "log"
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "pippin", "serve", *arguments, "--control", str(self.control)],
+                [*prefix, sys.executable, "-m", "pippin", "serve", *arguments, "--control", str(self.control)],
                 stdout=log,
                 stderr=log,
                 cwd=folder,
@@ -103,11 +105,16 @@ class Running:
 
 @contextmanager
 def running(
-    folder: Path, *arguments: str, listen: str = "127.0.0.1:0", workers: int = 1, **environment: str
+    folder: Path,
+    *arguments: str,
+    listen: str = "127.0.0.1:0",
+    workers: int = 1,
+    prefix: Sequence[str] = (),
+    **environment: str,
 ) -> Iterator[Running]:
-    """Start a server and wait for it; at the end it is ended, whatever it does."""
+    """Start a server, `prefix` in front of its command, and wait for it; at the end it is ended, whatever it does."""
     options = ["--workers", str(workers)] if workers else []
-    server = Running(folder, [*arguments, "--listen", listen, *options], environment)
+    server = Running(folder, [*arguments, "--listen", listen, *options], environment, prefix)
     try:
         server.wait_ready()
         yield server

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sql
 
+from tests.peers.namespaces import Machine
 from tests.peers.server import free_port
 
 START_SECONDS = 60.0
@@ -31,11 +32,13 @@ _numbers = count(1)
 class DatabaseServer:
     """One that can be killed and started again; its data stay."""
 
-    def __init__(self, folder: Path, url: str, command: Command, *, kill_signal: signal.Signals) -> None:
+    def __init__(
+        self, folder: Path, url: str, command: Command, *, kill_signal: signal.Signals, prefix: Sequence[str] = ()
+    ) -> None:
         self.port = free_port()
         self._url = url
         self._folder = folder
-        self._command = command(folder, self.port)
+        self._command = [*prefix, *as_nobody(), *command(folder, self.port)]
         self._kill_signal = kill_signal
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -45,7 +48,7 @@ class DatabaseServer:
     def start(self) -> None:
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*as_nobody(), *self._command],
+                self._command,
                 cwd=self._folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -91,9 +94,17 @@ class DatabaseServer:
 
 @contextmanager
 def running_database(
-    url: str, prepare: Command, serve: Command, *, kill_signal: signal.Signals = signal.SIGKILL
+    url: str,
+    prepare: Command,
+    serve: Command,
+    *,
+    kill_signal: signal.Signals = signal.SIGKILL,
+    machine: Machine | None = None,
 ) -> Iterator[DatabaseServer]:
-    """A server of which `prepare` makes the folder of data and `serve` is the command line, both of (folder, port)."""
+    """A server of which `prepare` makes the folder of data and `serve` is the command line, both of (folder, port).
+
+    Without `machine` it listens on loopback; with it, at all addresses of that machine, and the caller is `inside`.
+    """
     with tempfile.TemporaryDirectory(prefix="peer-") as name:
         folder = Path(name)
         if as_nobody():
@@ -101,7 +112,8 @@ def running_database(
         command = [*as_nobody(), *prepare(folder, 0)]
         made = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
         assert made.returncode == 0, made.stdout + made.stderr
-        server = DatabaseServer(folder, url, serve, kill_signal=kill_signal)
+        prefix = machine.command if machine else ()
+        server = DatabaseServer(folder, url, serve, kill_signal=kill_signal, prefix=prefix)
         try:
             server.start()
             yield server

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.peers.database import DatabaseServer, running_database
+from tests.peers.namespaces import Machine
 from tests.peers.server import HOST, program
 
 USER, PASSWORD = "pippin", "correct-horse"
@@ -22,7 +23,8 @@ def _program(name: str) -> str:
 
 
 @contextmanager
-def running_postgresql() -> Iterator[DatabaseServer]:
+def running_postgresql(machine: Machine | None = None) -> Iterator[DatabaseServer]:
+    """On loopback, or at all addresses of a machine, for everybody who has a password."""
     initdb, postgres = _program("initdb"), _program("postgres")
 
     def prepare(folder: Path, port: int) -> Sequence[str]:
@@ -34,11 +36,13 @@ def running_postgresql() -> Iterator[DatabaseServer]:
         ]
 
     def serve(folder: Path, port: int) -> Sequence[str]:
-        settings = {"listen_addresses": HOST, "fsync": "off", "unix_socket_directories": str(folder)}
+        if machine is not None:
+            (folder / "data" / "pg_hba.conf").write_text("host all all all scram-sha-256\n")
+        settings = {"listen_addresses": "*" if machine else HOST, "fsync": "off", "unix_socket_directories": str(folder)}
         options = [f"--{name}={value}" for name, value in settings.items()]
         return [postgres, "-D", f"{folder}/data", "-p", str(port), *options]
 
     url = f"postgresql://{USER}:{PASSWORD}@{HOST}:{{port}}/{{database}}"
     # SIGQUIT is its own word for a crash; after SIGKILL its children would go on.
-    with running_database(url, prepare, serve, kill_signal=signal.SIGQUIT) as server:
+    with running_database(url, prepare, serve, kill_signal=signal.SIGQUIT, machine=machine) as server:
         yield server
