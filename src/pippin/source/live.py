@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
-from pippin.source.sql.url import masked
+from pippin.source.url import masked
 from pippin.zone.problem import Problem
 
 NAMES_LIMIT = 1024
@@ -55,6 +55,17 @@ class LiveZone:
     id: Hashable
 
 
+class Unreadable(NamedTuple):
+    """A record that could not be read."""
+
+    owner: bytes
+    """As asked for."""
+    type: int
+    """Which type it was to be; 0: not even that is known, or that does not matter any more."""
+    problem: Problem
+    """What is wrong with it, place included."""
+
+
 def _as_it_is(problem: Problem) -> Problem:
     return problem
 
@@ -69,8 +80,7 @@ class Looked:
     empty: tuple[bytes, ...] = ()
     """Names asked for that exist, though they own nothing, because there are names below (RFC 4592 section 2.2.2).
     Those that have records are no mistake here."""
-    problems: tuple[tuple[bytes, Problem], ...] = ()
-    """What could not be read: its owner, as asked for, and what is wrong with it, place included."""
+    unreadable: tuple[Unreadable, ...] = ()
     locate: Callable[[Problem], Problem] = _as_it_is
     """As `Loaded.locate`: puts the true place into a problem found later about one of the records."""
 
