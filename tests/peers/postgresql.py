@@ -38,7 +38,8 @@ def running_postgresql(machine: Machine | None = None) -> Iterator[DatabaseServe
     def serve(folder: Path, port: int) -> Sequence[str]:
         if machine is not None:
             (folder / "data" / "pg_hba.conf").write_text("host all all all scram-sha-256\n")
-        settings = {"listen_addresses": "*" if machine else HOST, "fsync": "off", "unix_socket_directories": str(folder)}
+        listen = "*" if machine else HOST
+        settings = {"listen_addresses": listen, "fsync": "off", "unix_socket_directories": str(folder)}
         options = [f"--{name}={value}" for name, value in settings.items()]
         return [postgres, "-D", f"{folder}/data", "-p", str(port), *options]
 
