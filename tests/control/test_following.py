@@ -19,7 +19,7 @@ import pytest
 import sqlalchemy as sql
 
 from pippin.source.sql.connection import open_engine
-from pippin.source.sql.url import parse_url
+from pippin.source.url import parse_url
 from tests.control.running import Running, running, wait_until, write_zone
 from tests.databases import database_url, mariadb, postgresql
 from tests.peers.database import DatabaseServer

@@ -70,7 +70,7 @@ def find_config(given: Path | None) -> Path | None:
 
 def with_databases(files: Sequence[str] | None, databases: Sequence[str] | None) -> list[str]:
     """Files, and the URLs of `--database`, which must be some."""
-    from pippin.source.sql.url import DatabaseError, parse_url
+    from pippin.source.url import DatabaseError, parse_url
 
     for url in databases or ():
         try:
@@ -96,7 +96,7 @@ def settings_and_places(
     """The settings, the places of zones of the command line, and the configuration they came from."""
     from pippin.control.places import parse_place
     from pippin.control.settings import Settings, SettingsError, read_settings
-    from pippin.source.sql.url import DatabaseError
+    from pippin.source.url import DatabaseError
 
     try:
         places = [parse_place(file) for file in files or () if not is_policy_file(file)]

@@ -29,7 +29,7 @@ def init(
 
     What is there already stays as it is, data too; triggers of Pippin are made anew.
     """
-    from pippin.source.sql.url import DatabaseError, parse_url
+    from pippin.source.url import DatabaseError, parse_url
 
     try:
         where = parse_url(url)

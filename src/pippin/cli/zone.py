@@ -169,7 +169,7 @@ def _places(files: list[str] | None, config: Path | None, control: Path | None) 
 def _as_served(zone: dict[str, Any]) -> Place:
     """The place of a zone as the server tells it, which does not tell passwords."""
     from pippin.control.places import Place
-    from pippin.source.sql.url import parse_url
+    from pippin.source.url import parse_url
 
     if not zone["is_database"]:
         return Place(zone["file"], zone["origin"])
@@ -201,9 +201,8 @@ def list_zones(
     table = Table("zone", "source", "serial", "records", "age", "state", box=None, pad_edge=False)
     now = time.time()
     for zone in shown:
-        state = "ok" if zone["published"] else "old version served" if zone["records"] else "not served"
         since = age(now - zone["since"]) if zone["since"] else ""
-        table.add_row(zone["zone"], zone["source"], str(zone["serial"]), f"{zone['records']:,}", since, state)
+        table.add_row(zone["zone"], zone["source"], str(zone["serial"]), f"{zone['records']:,}", since, zone["state"])
     Console().print(table)
     if len(shown) < len(zones):
         typer.echo(f"… {len(zones) - len(shown):,} more; `--limit 0` shows all")

@@ -11,7 +11,7 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import Awaitable, Callable, Generator, Iterable
+from collections.abc import Awaitable, Callable, Collection, Generator, Hashable, Iterable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
@@ -22,11 +22,10 @@ import structlog
 from pippin.control.changes import Prepared
 from pippin.control.marks import Marks
 from pippin.control.places import Place
-from pippin.source.sql.url import DatabaseError, DatabaseURL
-from pippin.zone.problem import Problem
+from pippin.source.url import DatabaseError, DatabaseURL
 
 if TYPE_CHECKING:
-    from pippin.source.sql.database import Database, Domain, Version
+    from pippin.source.database import Database, Domain, Id, Version
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -92,11 +91,14 @@ class Follower:
         self._listens = False
         self._news = asyncio.Event()
         self._watched = -1
-        self._domains: dict[int, Domain] = {}
+        self._domains: dict[Id, Domain] = {}
         self._tokens: dict[str, str] = {}
         self._sizes: dict[str, int] = {}
-        self._glances: dict[int, tuple[Any, ...]] = {}
-        self._next_look = 0.0
+        self._glances: Mapping[Id, Hashable] = {}
+        self._missing: list[str] = []
+        self._unservable: set[str] = set()
+        self._look_seconds = 0.0
+        self._look_due = 0.0
         self._next_full_look = 0.0
         self._full_look_due = True
         self._since = self._contact = time.time()
@@ -143,6 +145,7 @@ class Follower:
             "last_change": self._last_change,
             "following": following if self._is_open else "",
             "zones": len(self._tokens),
+            "missing": len(self._missing),
             "error": self._error,
         }
 
@@ -186,7 +189,7 @@ class Follower:
 
     async def _open(self) -> None:
         if self._database is None:
-            self._database = await self._in_thread(partial(_database, self._url))
+            self._database = await self._in_thread(partial(_open, self._url))
         self._listens = await self._in_thread(self._database.listen)
         await self._look_at_all()
         self._watch()
@@ -201,7 +204,7 @@ class Follower:
     # ---- waiting
 
     def _interval(self) -> float:
-        return max(self._url.interval, self._next_look)
+        return max(self._url.interval, self._look_seconds / SHARE)
 
     def _patience(self) -> float:
         """Seconds to wait for news before there is something to do without."""
@@ -236,8 +239,10 @@ class Follower:
                 await self._look_at_all()
             elif changed:
                 await self._read_told(changed)
-            elif time.monotonic() >= self._next_full_look:
+            elif self._database.tells_all and time.monotonic() >= self._next_full_look:
                 await self._look_at_all(trusting=True)
+            if not self._database.tells_all and time.monotonic() >= self._look_due:
+                await self._look()
         elif not await self._in_thread(self._database.is_quiet):
             self._full_look_due = True
             await self._look()
@@ -253,14 +258,19 @@ class Follower:
         began = time.monotonic()
         domains = await self._in_thread(self._database.domains)
         glances = await self._in_thread(self._database.glances)
-        self._next_look = (time.monotonic() - began) / SHARE
+        self._has_looked(began)
         before, self._glances = self._glances, glances
         changed = {number for number in glances.keys() | before.keys() if glances.get(number) != before.get(number)}
         changed |= {domain.id for domain in domains} ^ self._domains.keys()
         changed |= {domain.id for domain in domains if self._domains.get(domain.id) != domain}
         if changed:
-            versions = await self._in_thread(partial(self._database.versions, sorted(changed)))
+            versions = await self._in_thread(partial(self._database.versions, list(changed)))
             await self._match(domains, versions, changed)
+
+    def _has_looked(self, began: float) -> None:
+        now = time.monotonic()
+        self._look_seconds = now - began
+        self._look_due = now + max(HEARTBEAT, self._look_seconds / SHARE)
 
     async def _look_at_all(self, *, trusting: bool = False) -> None:
         """Compare the versions of all zones with those that were read.
@@ -274,6 +284,8 @@ class Follower:
             await self._in_thread(self._database.is_quiet)  # what is committed from here on is another change
             self._glances = await self._in_thread(self._database.glances)
         domains = await self._in_thread(self._database.domains)
+        if not self._database.tells_all:
+            self._has_looked(began)
         versions = await self._in_thread(self._database.versions)
         now = time.monotonic()
         least = RARE_FULL_LOOK if self._listens or self._database.counts_changes else FULL_LOOK
@@ -285,26 +297,46 @@ class Follower:
                     self._tokens[domain.name] = versions[domain.id].token
         await self._match(domains, versions, None)
 
-    async def _read_told(self, changed: set[int]) -> None:
-        """Read what the database has told of, at once: its version would take longer to find out."""
-        from pippin.source.sql.database import Version
+    async def _read_told(self, told: set[Id]) -> None:
+        """Read what the database has told of, whatever its version: of some that would take longer to find out."""
+        from pippin.source.database import Version
 
         assert self._database is not None
-        domains = list(self._domains.values())
-        if not changed <= self._domains.keys():
+        versions: dict[Id, Version] = {}
+        if not self._database.tells_all:
+            versions = await self._in_thread(partial(self._database.versions, list(told)))
+        changed, domains = set(told), list(self._domains.values())
+        if not told <= self._domains.keys() or not (self._database.tells_all or told <= versions.keys()):
             domains = await self._in_thread(self._database.domains)
             changed |= {domain.id for domain in domains} ^ self._domains.keys()
             changed |= {domain.id for domain in domains if self._domains.get(domain.id) != domain}
-        await self._match(domains, {number: Version(-1, False, "") for number in changed}, changed)
+            if not self._database.tells_all and changed - told:
+                versions |= await self._in_thread(partial(self._database.versions, list(changed - told)))
+        if self._database.tells_all:
+            versions = {number: Version(-1, False, "") for number in changed}
+        await self._match(domains, versions, changed, told)
 
-    async def _match(self, domains: list[Domain], versions: dict[int, Version], only: set[int] | None) -> None:
-        """Withdraw what is gone or disabled, read what is new or has another version. `only`: these domains."""
-        from pippin.source.sql.database import is_hidden
+    async def _match(
+        self,
+        domains: list[Domain],
+        versions: dict[Id, Version],
+        only: set[Id] | None,
+        told: Collection[Id] = (),
+    ) -> None:
+        """Withdraw what is gone or disabled, read what is new, has another version or was told of.
 
-        if not domains and len(self._tokens) >= MASS:
+        `only`: these domains; nothing is known of the others.
+        """
+        from pippin.source.database import is_hidden
+
+        assert self._database is not None
+        lists_deleted = self._database.names_deleted
+        if not lists_deleted and not domains and len(self._tokens) >= MASS:
             raise DatabaseError(f"{self.place}: all {len(self._tokens)} domains are gone at once, as in a restore")
         self._domains = {domain.id: domain for domain in domains}
         wanted: set[str] = set()
+        deleted: set[str] = set()
+        unservable: set[str] = set()
         due: list[tuple[Domain, str]] = []
         wrong: list[Prepared] = []
         for domain in domains:
@@ -312,31 +344,53 @@ class Follower:
             if domain.problem:
                 name = f"{domain.name}#{domain.id}"
                 wanted.add(name)
+                unservable.add(name)
                 if self._tokens.get(name) != domain.problem:
                     self._tokens[name] = domain.problem
-                    problem = Problem(f"{self.place} domains.id", domain.id, 0, domain.problem)
+                    problem = self._database.problem_of(domain)
                     wrong.append(Prepared(self._place(name), b"", None, 0, 0, (problem,), ()))
+                continue
+            if domain.is_deleted:
+                deleted.add(domain.name)
                 continue
             if only is not None and domain.id not in only:
                 wanted.add(domain.name)
                 continue
             if is_hidden(domain, versions):
+                deleted.add(domain.name)
                 continue
             wanted.add(domain.name)
             token = version.token if version is not None else f"{domain.id}.0"
             if version is not None and version.records >= 0:
                 self._sizes[domain.name] = version.records
-            if token == "" or self._tokens.get(domain.name) != token:
+            if token == "" or domain.id in told or self._tokens.get(domain.name) != token:
                 due.append((domain, token))
-        if gone := [name for name in self._tokens if name not in wanted]:
+        gone = [name for name in self._tokens if name not in wanted]
+        if lists_deleted:
+            lost = {name for name in gone if name not in deleted and name not in self._unservable}
+            self._miss(sorted(lost))
+            gone = [name for name in gone if name not in lost]
+        if gone:
             for name in gone:
                 del self._tokens[name]
             await self._zones.withdraw([self._place(name) for name in gone])
             self._last_change = time.time()
+        self._unservable = unservable
         total = len(due) + len(wrong)
         if wrong:
             await self._zones.publish(wrong, self._zones.marks, total, quietly=self._is_first)
         await self._read(due, total)
+
+    def _miss(self, missing: list[str]) -> None:
+        """What somebody has lost rather than deleted is served on, and that is said."""
+        if len(missing) > len(self._missing):
+            log.error(
+                "zones are missing in the database, as after a flush; they stay as they are",
+                database=str(self.place),
+                missing=len(missing),
+                first=missing[0],
+            )
+        self._missing = missing
 
     async def _read(self, due: list[tuple[Domain, str]], total: int) -> None:
         """Read, prepare, publish; what policies have changed under is prepared again."""
@@ -374,7 +428,7 @@ class Follower:
         return await self._in_thread(partial(prepare_apart, self._place(domain.name), self._zones.seed, marks))
 
     async def _publish(self, ready: list[tuple[Domain, str, Prepared]], marks: Marks, total: int) -> list[Place]:
-        from pippin.source.sql.database import is_hidden
+        from pippin.source.database import is_hidden
 
         told = [domain.id for domain, token, prepared in ready if not token and prepared.image is None]
         if told:  # nobody has looked yet whether it is meant to be served at all
@@ -404,10 +458,10 @@ class Follower:
 _Ready = Generator[tuple["Domain", str, Prepared], None, None]
 
 
-def _database(url: DatabaseURL) -> Database:
-    from pippin.source.sql.database import Database  # the driver takes a tenth of a second to import
+def _open(url: DatabaseURL) -> Database:
+    from pippin.source.database import open_database  # drivers take a tenth of a second to import
 
-    return Database(url)
+    return open_database(url)
 
 
 def _some(zones: _Ready) -> list[tuple[Domain, str, Prepared]]:

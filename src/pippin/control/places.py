@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pippin.control.settings import Settings
-from pippin.source.sql.url import DatabaseURL, is_database, parse_url
+from pippin.source.url import DatabaseURL, is_database, parse_url
 
 ZONE_FILE_ENDINGS = frozenset({".zone", ".csv", ".db", ".signed"})
 """What makes a file in a folder a zone. Others are left alone: includes, keys, journals, what editors leave behind."""

@@ -32,7 +32,7 @@ def prepare(place: Place, seed: int, *, thorough: bool = False, marks: Marks = N
     """
     if place.database is not None and place.origin is not None:
         # Not on top: who has no database needs no driver.
-        from pippin.source.sql.database import load_zone
+        from pippin.source.database import load_zone
 
         loaded = load_zone(place.database, place.origin)
     else:
@@ -48,7 +48,7 @@ def prepare_each(
         if place.database is None or place.origin is not None:
             yield prepare(place, seed, thorough=thorough, marks=marks)
             continue
-        from pippin.source.sql.database import load_all
+        from pippin.source.database import load_all
 
         for name, loaded in load_all(place.database):
             zone = replace(place, origin=name or None)

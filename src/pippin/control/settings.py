@@ -22,7 +22,7 @@ from pippin.policy.settings import Capacity, Choice, Count, PolicySettings, Pool
 from pippin.serve.listen import ListenError, parse_address
 from pippin.source import settings as source_settings
 from pippin.source.settings import SourceSettings
-from pippin.source.sql.url import DatabaseError
+from pippin.source.url import DatabaseError
 
 DEFAULT_LISTEN = ("127.0.0.1:5300", "[::1]:5300")
 

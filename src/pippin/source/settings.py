@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from pippin.source.live import LiveSettings
-from pippin.source.sql.url import INTERVAL, DatabaseError, masked, parse_url
+from pippin.source.url import INTERVAL, DatabaseError, masked, parse_url
 
 
 class SourceSettings(Struct, frozen=True, forbid_unknown_fields=True):

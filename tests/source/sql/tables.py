@@ -8,7 +8,7 @@ import sqlalchemy as sql
 
 from pippin.source.sql import schema
 from pippin.source.sql.connection import open_engine
-from pippin.source.sql.url import parse_url
+from pippin.source.url import parse_url
 
 OLD_SCHEMA = """
 CREATE TABLE domains (id INTEGER PRIMARY KEY, name VARCHAR(255) NOT NULL, master VARCHAR(20), last_check INTEGER,

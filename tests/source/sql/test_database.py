@@ -11,8 +11,8 @@ import pytest
 
 from pippin.engine.records import iterate
 from pippin.source.loaded import Loaded
-from pippin.source.sql.database import Database
-from pippin.source.sql.url import DatabaseError, parse_url
+from pippin.source.sql.database import SQLDatabase
+from pippin.source.url import DatabaseError, parse_url
 from tests.source.sql.tables import Tables
 
 
@@ -24,18 +24,18 @@ def tables(database_url: str) -> Iterator[Tables]:
 
 
 @pytest.fixture
-def database(tables: Tables) -> Iterator[Database]:
-    database = Database(parse_url(tables.url))
+def database(tables: Tables) -> Iterator[SQLDatabase]:
+    database = SQLDatabase(parse_url(tables.url))
     yield database
     database.close()
 
 
-def read(database: Database) -> dict[str, Loaded]:
+def read(database: SQLDatabase) -> dict[str, Loaded]:
     domains = [(domain, "") for domain in database.domains() if not domain.problem]
     return {domain.name: loaded for domain, loaded in database.read(domains, everything=True)}
 
 
-def one(database: Database, name: str) -> Loaded:
+def one(database: SQLDatabase, name: str) -> Loaded:
     (domain,) = [domain for domain in database.domains() if domain.name == name]
     ((_, loaded),) = database.read([(domain, "")])
     return loaded
@@ -51,7 +51,7 @@ def shown(loaded: Loaded) -> list[str]:
     return lines
 
 
-def test_rows_are_the_records_they_mean(tables: Tables, database: Database) -> None:
+def test_rows_are_the_records_they_mean(tables: Tables, database: SQLDatabase) -> None:
     tables.add_zone(
         "octo.test",
         ("octo.test", "MX", "mail.octo.test", 300, 10),
@@ -81,7 +81,7 @@ def test_rows_are_the_records_they_mean(tables: Tables, database: Database) -> N
     ]
 
 
-def test_one_read_of_everything_is_the_same_as_many_of_one(tables: Tables, database: Database) -> None:
+def test_one_read_of_everything_is_the_same_as_many_of_one(tables: Tables, database: SQLDatabase) -> None:
     for number in range(30):
         tables.add_zone(f"zone{number}.test", *((f"h{i}.zone{number}.test", "A", "192.0.2.9") for i in range(number)))
     together = read(database)
@@ -122,7 +122,7 @@ def test_one_read_of_everything_is_the_same_as_many_of_one(tables: Tables, datab
     ],
 )  # fmt: skip
 def test_garbage_is_reported_with_its_row_and_spoils_no_other(
-    tables: Tables, database: Database, row: tuple[object, ...], reason: str
+    tables: Tables, database: SQLDatabase, row: tuple[object, ...], reason: str
 ) -> None:
     tables.add_zone("good.test")
     number = tables.add_zone("bad.test")
@@ -138,7 +138,7 @@ def test_garbage_is_reported_with_its_row_and_spoils_no_other(
     assert shown(one(database, "bad.test")) == shown(loaded["bad.test"])
 
 
-def test_old_soa_is_filled_up(tables: Tables, database: Database) -> None:
+def test_old_soa_is_filled_up(tables: Tables, database: SQLDatabase) -> None:
     number = tables.add_zone("old.test")
     tables.do("DELETE FROM records WHERE type = 'SOA'")
     tables.add(number, "old.test", "SOA", "ns1.old.test hostmaster@old.test 2016071114")
@@ -146,7 +146,7 @@ def test_old_soa_is_filled_up(tables: Tables, database: Database) -> None:
     assert soa == "old.test. 300 SOA ns1.old.test. hostmaster.old.test. 2016071114 10800 3600 604800 3600"
 
 
-def test_disabled_rows_are_not_there(tables: Tables, database: Database) -> None:
+def test_disabled_rows_are_not_there(tables: Tables, database: SQLDatabase) -> None:
     number = tables.add_zone("some.test", ("off.some.test", "A", "192.0.2.3"))
     tables.do("UPDATE records SET disabled = true WHERE name = 'off.some.test'")
     assert not any("off" in line for line in shown(one(database, "some.test")))
@@ -168,7 +168,7 @@ def test_disabled_rows_are_not_there(tables: Tables, database: Database) -> None
         "INSERT INTO records (domain_id, name, type, content) VALUES (1, 'new.watched.test', 'A', '192.0.2.3')",
     ],
 )
-def test_every_change_gives_another_version_and_is_counted(tables: Tables, database: Database, change: str) -> None:
+def test_every_change_gives_another_version_and_is_counted(tables: Tables, database: SQLDatabase, change: str) -> None:
     tables.add_zone("watched.test", number=1)
     tables.add_zone("other.test", number=2)
     before, glances = database.versions(), database.glances()
@@ -183,14 +183,14 @@ def test_every_change_gives_another_version_and_is_counted(tables: Tables, datab
         assert database.glances()[2] == glances[2]
 
 
-def test_what_powerdns_writes_for_itself_changes_no_version(tables: Tables, database: Database) -> None:
+def test_what_powerdns_writes_for_itself_changes_no_version(tables: Tables, database: SQLDatabase) -> None:
     tables.add_zone("watched.test", number=1)
     before = database.versions()
     tables.do("UPDATE records SET auth = false, ordername = 'www'")
     assert database.versions() == before
 
 
-def test_domains_that_cannot_be_zones_are_said(tables: Tables, database: Database) -> None:
+def test_domains_that_cannot_be_zones_are_said(tables: Tables, database: SQLDatabase) -> None:
     tables.add_zone("Good.Test.", number=1)
     tables.add_zone("GOOD.test", number=2)
     tables.do("INSERT INTO domains (id, name, type) VALUES (3, 'a..b', 'NATIVE')")
@@ -206,7 +206,7 @@ def test_old_schema_is_read_too(database_url: str) -> None:
     tables.do("INSERT INTO records VALUES (1, 1, 'old.test', 'SOA', 'ns1.old.test', 60, NULL, 1)")
     tables.do("UPDATE records SET content = 'ns1.old.test hostmaster.old.test 7'")
     tables.do("INSERT INTO records VALUES (2, 1, 'old.test', 'MX', 'mail.old.test', 60, 10, 1)")
-    database = Database(parse_url(database_url))
+    database = SQLDatabase(parse_url(database_url))
     assert shown(one(database, "old.test"))[1] == "old.test. 60 MX 10 mail.old.test."
     assert not database.listen()
     glances, versions = database.glances(), database.versions()
@@ -221,17 +221,17 @@ def test_old_schema_is_read_too(database_url: str) -> None:
 def test_missing_tables_are_said(database_url: str) -> None:
     if database_url.startswith("sqlite"):
         with pytest.raises(DatabaseError, match="unable to open"):
-            Database(parse_url(database_url)).domains()
+            SQLDatabase(parse_url(database_url)).domains()
         open(database_url.removeprefix("sqlite:///"), "wb").close()
     with pytest.raises(DatabaseError, match="there is no table domains; `pippin database init`"):
-        Database(parse_url(database_url)).domains()
+        SQLDatabase(parse_url(database_url)).domains()
 
 
 def test_wrong_password_is_not_told(postgresql: object, mariadb: object) -> None:
     for server, name in ((postgresql, "postgres"), (mariadb, "mysql")):
         url = sql_url_with_password(server.url(name), "hunter2secret")  # type: ignore[attr-defined]
         with pytest.raises(DatabaseError) as caught:
-            Database(parse_url(url)).domains()
+            SQLDatabase(parse_url(url)).domains()
         assert "hunter2secret" not in str(caught.value)
         assert "authentication failed" in str(caught.value) or "Access denied" in str(caught.value)
 
@@ -259,7 +259,7 @@ def test_text_that_is_no_utf_8_spoils_only_its_row(tmp_path: object) -> None:
     number = tables.add_zone("bytes.test")
     wrong = "INSERT INTO records (domain_id, name, type, content) VALUES (:n, CAST(x'ff' AS TEXT), 'A', '192.0.2.3')"
     tables.do(wrong, n=number)
-    database = Database(parse_url(tables.url))
+    database = SQLDatabase(parse_url(tables.url))
     (problem,) = read(database)["bytes.test"].problems
     assert r"'\xff' is not a name" in problem.message
     assert len(shown(one(database, "bytes.test"))) == 4
@@ -269,7 +269,7 @@ def test_postgresql_tells_which_zones_have_changed(postgresql: object) -> None:
     tables = Tables(postgresql.new_database())  # type: ignore[attr-defined]
     tables.add_zone("one.test", number=1)
     tables.add_zone("two.test", number=2)
-    database = Database(parse_url(tables.url))
+    database = SQLDatabase(parse_url(tables.url))
     assert database.listen()
     assert database.take() == set()
     tables.do("UPDATE records SET ttl = 5 WHERE domain_id = 2")
@@ -293,7 +293,7 @@ def test_postgresql_tells_which_zones_have_changed(postgresql: object) -> None:
 def test_sqlite_tells_when_nothing_was_committed(tmp_path: object) -> None:
     tables = Tables(f"sqlite:///{tmp_path}/zones.db")
     tables.add_zone("one.test")
-    database = Database(parse_url(tables.url))
+    database = SQLDatabase(parse_url(tables.url))
     assert not database.is_quiet()
     assert database.is_quiet()
     tables.do("UPDATE records SET ttl = 5")
@@ -307,7 +307,7 @@ def test_large_zone_is_read_in_batches_with_its_rows_kept(tmp_path: object) -> N
     number = tables.add_zone("large.test", *((f"h{i}.large.test", "A", "192.0.2.1") for i in range(50_000)))
     tables.add(number, "www.elsewhere.test", "A", "192.0.2.1")
     tables.add(number, "wrong.large.test", "A", "192.0.2")
-    database = Database(parse_url(tables.url))
+    database = SQLDatabase(parse_url(tables.url))
     loaded = one(database, "large.test")
     (problem,) = loaded.problems
     assert problem.line == 50_006

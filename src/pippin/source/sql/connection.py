@@ -5,11 +5,14 @@ Time limits are short because nothing waits for a database: what was read last i
 
 from __future__ import annotations
 
+import math
 import socket
 import sqlite3
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -17,7 +20,7 @@ import sqlalchemy as sql
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
-from pippin.source.sql.url import DatabaseError, DatabaseURL
+from pippin.source.url import DatabaseError, DatabaseURL
 
 CONNECT_TIMEOUT = 5
 """Seconds."""
@@ -40,16 +43,30 @@ SORT_MEMORY = "64MB"
 DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
 
 
-def open_engine(url: DatabaseURL, *, write: bool = False) -> Engine:
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long anything may take, in seconds, and how many connections there are."""
+
+    lock: float = LOCK_TIMEOUT
+    statement: float = STATEMENT_TIMEOUT
+    connections: int = 2
+    in_transactions: bool = True
+    """False: each statement by itself, without the two more messages that a transaction costs."""
+
+
+def open_engine(url: DatabaseURL, *, write: bool = False, limits: Limits = Limits()) -> Engine:  # noqa: B008
     """The engine, connected to nothing yet. Sessions only read, unless `write`."""
     scheme = url.scheme
+    pool: dict[str, Any] = {"pool_size": limits.connections, "max_overflow": 0}
+    if not limits.in_transactions:
+        pool |= {"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None}
     try:
         if scheme == "sqlite":
-            engine = _sqlite(url.url.removeprefix("sqlite:///"), write)
+            engine = _sqlite(url.url.removeprefix("sqlite:///"), write, limits.lock, pool)
         else:
             target = make_url(url.url).set(drivername=DRIVERS[scheme])
-            options = _postgresql_options(target) if scheme == "postgresql" else _mysql_options()
-            engine = sql.create_engine(target, connect_args=options, pool_size=2, max_overflow=0)
+            options = _postgresql_options(target) if scheme == "postgresql" else _mysql_options(limits)
+            engine = sql.create_engine(target, connect_args=options, **pool)
     except ModuleNotFoundError as error:
         raise DatabaseError(
             f"{url}: the driver {error.name} is not installed; pip install 'pippin-dns[{scheme}]'"
@@ -58,9 +75,9 @@ def open_engine(url: DatabaseURL, *, write: bool = False) -> Engine:
         raise DatabaseError(f"{url}: {_without_password(str(error), url)}") from None
     if scheme == "mysql":
         sql.event.listen(engine, "do_connect", _connect_mysql)
-        sql.event.listen(engine, "connect", _prepare_mysql_to_write if write else _prepare_mysql)
+        sql.event.listen(engine, "connect", _prepare_mysql_to_write if write else partial(_prepare_mysql, limits))
     elif scheme == "postgresql" and not write:
-        sql.event.listen(engine, "connect", _prepare_postgresql)
+        sql.event.listen(engine, "connect", partial(_prepare_postgresql, limits))
     return engine
 
 
@@ -127,8 +144,8 @@ def _postgresql_options(target: URL) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name not in target.query}
 
 
-def _mysql_options() -> dict[str, Any]:
-    return {"connect_timeout": CONNECT_TIMEOUT, "read_timeout": STATEMENT_TIMEOUT, "charset": "utf8mb4"}
+def _mysql_options(limits: Limits) -> dict[str, Any]:
+    return {"connect_timeout": CONNECT_TIMEOUT, "read_timeout": limits.statement, "charset": "utf8mb4"}
 
 
 def _connect_mysql(dialect: Any, record: object, arguments: list[Any], options: dict[str, Any]) -> Any:
@@ -158,19 +175,20 @@ _TCP_OPTIONS = {
 }
 
 
-def _prepare_postgresql(connection: Any, record: object) -> None:
+def _prepare_postgresql(limits: Limits, connection: Any, record: object) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}s'")
-        cursor.execute(f"SET statement_timeout = '{STATEMENT_TIMEOUT}s'")
+        cursor.execute(f"SET lock_timeout = '{1000 * limits.lock:.0f}ms'")
+        cursor.execute(f"SET statement_timeout = '{1000 * limits.statement:.0f}ms'")
         cursor.execute(f"SET work_mem = '{SORT_MEMORY}'")
         cursor.execute("SET default_transaction_read_only = on")
         cursor.execute("SET cursor_tuple_fraction = 1")  # all rows of a cursor are wanted, not the first few soon
     connection.commit()
 
 
-def _prepare_mysql(connection: Any, record: object) -> None:
+def _prepare_mysql(limits: Limits, connection: Any, record: object) -> None:
+    lock = math.ceil(limits.lock)
     with connection.cursor() as cursor:
-        cursor.execute(f"SET SESSION lock_wait_timeout = {LOCK_TIMEOUT}, innodb_lock_wait_timeout = {LOCK_TIMEOUT}")
+        cursor.execute(f"SET SESSION lock_wait_timeout = {lock}, innodb_lock_wait_timeout = {lock}")
         cursor.execute("SET SESSION TRANSACTION READ ONLY")
         _take_backslashes_as_escapes(cursor)
 
@@ -185,14 +203,14 @@ def _take_backslashes_as_escapes(cursor: Any) -> None:
     cursor.execute("SET SESSION sql_mode = REPLACE(@@sql_mode, 'NO_BACKSLASH_ESCAPES', '')")
 
 
-def _sqlite(path: str, write: bool) -> Engine:
+def _sqlite(path: str, write: bool, lock: float, pool: dict[str, Any]) -> Engine:
     """SQLite makes a file that is not there; a server that only reads must not."""
     mode = "rwc" if write else "rw"
 
     def connect() -> sqlite3.Connection:
         try:
             connection = sqlite3.connect(
-                f"file:{quote(path)}?mode={mode}", uri=True, timeout=LOCK_TIMEOUT, check_same_thread=False
+                f"file:{quote(path)}?mode={mode}", uri=True, timeout=lock, check_same_thread=False
             )
         except sqlite3.OperationalError as error:
             raise sqlite3.OperationalError(f"{error} {path}") from None
@@ -202,7 +220,7 @@ def _sqlite(path: str, write: bool) -> Engine:
         connection.execute(f"PRAGMA foreign_keys = {'on' if write else 'off'}")
         return connection
 
-    return sql.create_engine("sqlite://", creator=connect, poolclass=sql.pool.QueuePool, pool_size=2, max_overflow=0)
+    return sql.create_engine("sqlite://", creator=connect, poolclass=sql.pool.QueuePool, **pool)
 
 
 def _text(value: bytes) -> str:

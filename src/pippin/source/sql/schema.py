@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, 
 
 from pippin.source.sql import triggers
 from pippin.source.sql.connection import explained, open_engine
-from pippin.source.sql.url import DatabaseURL
+from pippin.source.url import DatabaseURL
 
 METADATA = MetaData()
 CONTENT = String(65535).with_variant(Text, "mysql")

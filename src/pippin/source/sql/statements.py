@@ -39,7 +39,8 @@ class WrongSchema(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Statements:
-    """`lines` and `some_checksums` take the numbers of domains as `ids`, `lines_of_one` takes `id`."""
+    """`lines` and `some_checksums` take the numbers of domains as `ids`, `lines_of_one` takes `id`, and what is looked
+    up by name takes `names`."""
 
     domains: Select[Any]
     """id, name, type of every domain."""
@@ -54,6 +55,15 @@ class Statements:
     """The same of the domains `ids`."""
     glances: Select[Any]
     """domain_id and what changes with most changes, at a fraction of the cost of a checksum."""
+    zones_named: Select[Any]
+    """id, name, type of the domains with these names, each with the domain_id of every SOA record at its name, and
+    whether that is enabled."""
+    rows_named: Select[Any]
+    """id, domain_id, name, line of the records with these names, whichever zone they are in; the line is NULL where the
+    type is. In no order, and no more than `limit`.
+
+    It asks for names alone: told the zone too, a database may take all its rows and then look at the names.
+    """
 
 
 def statements_for(connection: Connection) -> Statements:
@@ -105,6 +115,18 @@ def _build(domains: TableClause, records: TableClause, dialect: str) -> Statemen
         checksums=checksums.group_by(c.domain_id),
         some_checksums=checksums.where(named).group_by(c.domain_id),
         glances=glances.group_by(c.domain_id),
+        zones_named=sql.select(domains.c.id, domains.c.name, domains.c.type, c.domain_id, enabled.label("enabled"))
+        .select_from(
+            domains.outerjoin(
+                records, sql.and_(c.name == domains.c.name, c.type.in_([_text("SOA"), _text("soa")]))
+            )
+        )
+        .where(domains.c.name.in_(sql.bindparam("names", expanding=True))),
+        rows_named=sql.select(c.id, c.domain_id, c.name, line)
+        .where(
+            c.name.in_(sql.bindparam("names", expanding=True)), enabled, sql.or_(c.type.is_(None), c.type != _text(""))
+        )
+        .limit(sql.bindparam("limit")),
     )
 
 

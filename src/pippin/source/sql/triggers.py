@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, Column, Integer, MetaData, Table
 from sqlalchemy.engine import Connection, Engine
 
 from pippin.source.sql.connection import explained
-from pippin.source.sql.url import DatabaseError, DatabaseURL
+from pippin.source.url import DatabaseError, DatabaseURL
 
 CHANNEL = "pippin"
 EVERYTHING = "*"
