@@ -29,6 +29,8 @@ def test_a_program_is_told_what_a_person_is_told(tmp_path: Path) -> None:
         answer = ask(server.control, asked)
         assert answer["ok"], answer
         assert "192.0.2.11" in str(answer["explanation"])
+        drained = ask(server.control, asked | {"drain": ["eu/192.0.2.11"]})
+        assert [each["records"] for each in drained["explanation"]["answers"]] == [["A 192.0.2.10"]], "it fails open"
         for wrong in ({"client": "nobody"}, {"down": ["eu/192.0.2.99"]}, {"colour": "red"}):
             refused = ask(server.control, asked | wrong)
             assert not refused["ok"]

@@ -149,6 +149,32 @@ def test_target_that_fails_is_answered_no_more_and_comes_back(tmp_path: Path, zo
         assert addresses(server) == {FIRST, SECOND}
 
 
+def test_drained_target_stays_out_when_all_others_fail(tmp_path: Path, zone: Path, web: Web) -> None:
+    """With nothing left the pool fails open: with what checks have found down, not with what an operator took out."""
+    policy = write_policy(tmp_path, web)
+    with running(tmp_path, str(policy), str(zone), workers=2) as server:
+        server.do(do="health", target=f"eu/{FIRST}", to="drain")
+        web.failing = {SECOND}
+        wait_until(lambda: not health(server)[f"eu/{SECOND}"]["available"], "the other one is down")
+        assert addresses(server) == {SECOND}
+        asked = {"do": "explain", "name": "www.example", "client": "127.0.0.1"}
+        explained = server.do(**asked)["explanation"]
+        assert [each["records"] for each in explained["answers"]] == [[f"A {SECOND}"]]
+        (said,) = (each for each in explained["health"] if each["target"] == f"eu/{FIRST}")
+        assert said["source"] == "set drain by hand"
+        server.do(do="health", target=f"eu/{SECOND}", to="down")
+        assert server.address_of("www.example") == "NOERROR", "without a record: this was said by hand too"
+        fail_open = sum(each["fail_open"] for each in policy_statistics(server))
+        assert fail_open == 20
+
+
+def policy_statistics(server: Running) -> list[dict[str, int]]:
+    found: list[dict[str, int]] = [
+        each for worker in server.do(do="status")["workers"] for each in worker["policies"]
+    ]
+    return found
+
+
 def test_dead_target_is_in_no_answer_and_no_query_is_lost_while_targets_come_and_go(
     tmp_path: Path, zone: Path, web: Web
 ) -> None:

@@ -24,18 +24,22 @@ class State(NamedTuple):
     records: tuple[tuple[int, bytes], ...] = ()
 
 
-def outcomes(plan: Plan, up: set[int]) -> set[State]:
-    """Everything that a draw may come to, while the targets in `up` are available."""
-    return {state if gave else State(1) for state, gave in _run(plan, State(), up, False)}
+def outcomes(plan: Plan, up: set[int], by_hand: set[int] = frozenset()) -> set[State]:  # type: ignore[assignment]
+    """Everything that a draw may come to, while the targets in `up` are available, and some set down by hand."""
+    return {state if gave else State(1) for state, gave in _run(plan, State(), up - by_hand, ALL - by_hand)}
 
 
-def _run(plan: Plan, state: State, up: set[int], everything: bool) -> set[tuple[State, bool]]:
+ALL = frozenset(range(100))
+
+
+def _run(plan: Plan, state: State, up: set[int], usable: set[int]) -> set[tuple[State, bool]]:
+    """`usable`: what failing open takes."""
     name, children = plan[0], plan[-1]
     if state.kind:
         return {(state, True)}
     if name == "record":
         _, rdtype, rdata, _, row = plan
-        if row >= 0 and row not in up and not everything:
+        if row >= 0 and row not in up:
             return {(state, False)}
         alias = any(kind == 5 for kind, _ in state.records)
         if (rdtype, rdata) in state.records or alias or (rdtype == 5 and state.records):
@@ -44,11 +48,11 @@ def _run(plan: Plan, state: State, up: set[int], everything: bool) -> set[tuple[
     if name == "outcome":
         return {(state if state.records else State(plan[1]), True)}
     if name == "open":
-        normal = _run(plan[1], state, up, everything)
-        return _run(plan[1], state, up, True) if not any(gave for _, gave in normal) else normal
+        normal = _run(plan[1], state, up, usable)
+        return _run(plan[1], state, usable, usable) if not any(gave for _, gave in normal) else normal
     if name in ("weighted", "sticky"):
         children = tuple(child for weight, child in children if weight)
-    available = [child for child in children if any(gave for _, gave in _run(child, State(), up, everything))]
+    available = [child for child in children if any(gave for _, gave in _run(child, State(), up, usable))]
     count = {"all": len(available), "else": 1, "rotate": plan[1] or len(available)}.get(name, plan[1])
     if name in ("all", "else", "first"):
         orders = [available[:count]]
@@ -60,7 +64,7 @@ def _run(plan: Plan, state: State, up: set[int], everything: bool) -> set[tuple[
     for order in orders:
         states = {state}
         for child in order:
-            states = {after for before in states for after, _ in _run(child, before, up, everything)}
+            states = {after for before in states for after, _ in _run(child, before, up, usable)}
         found |= {(after, bool(order)) for after in states}
     return found
 
@@ -86,10 +90,11 @@ class Memo:
         self.memo.link(POSITION, self.policy)
         set_client(self.memo.ask, "198.51.100.77")
 
-    def set_up(self, up: set[int]) -> None:
-        """Exactly these targets are available."""
+    def set_up(self, up: set[int], by_hand: set[int] = frozenset()) -> None:  # type: ignore[assignment]
+        """Exactly these targets are available, but for some that are set down by hand (forced down or drained)."""
         for row in range(len(self.health) // 16):
-            self.health[16 * row] = row in up
+            self.health[16 * row] = row in up and row not in by_hand
+            self.health[16 * row + 2] = (2 + row % 2) if row in by_hand else 0
 
     def learn(self, path, plan, *rest, **more) -> None:
         self.memo.learn(self.policy, path, plan, *rest, **more)

@@ -315,6 +315,7 @@ def test_the_same_place_again_is_no_conflict(memo):
     assert answer(memo) == 2
     assert memo.statistics == {
         "hits": 1, "learned": 2, "entries": 1, "bytes": held, "evicted": 0, "fail_open": 0, "conflicts": 0,
+        "rested": 0,
         "distinct": {(TRANSPORT, 0, 0): 1},
     }  # fmt: skip
 
@@ -338,6 +339,49 @@ def test_extended_errors(memo):
     assert memo.ede == -1
     with pytest.raises(ValueError, match="extended"):
         memo.learn([], a(1), 0xFFFF)
+
+
+def test_while_a_policy_rests_what_is_not_known_has_an_answer(memo):
+    memo.learn([transport(0)], a(1))
+    memo.memo.rest(memo.policy, a(9), 0, NOW, NOW + 10)
+    assert (answer(memo), memo.ede) == (1, -1), "what was learned stays in use"
+    memo.memo.ask[19] = 1
+    assert (answer(memo), memo.ede) == (9, 0)
+    assert (memo.statistics["hits"], memo.statistics["rested"], memo.statistics["entries"]) == (1, 1, 1)
+    assert answer(memo, NOW + 9) == 9
+    assert answer(memo, NOW + 10) is None
+    assert answer(memo, NOW - 1) is None, "a clock that was set back does not make it longer"
+    memo.learn([transport(1)], a(2))
+    assert answer(memo) == 2
+
+
+def test_a_policy_that_has_never_worked_rests_too(memo):
+    memo.memo.rest(memo.policy, ("outcome", 6), 0, NOW, NOW + 10)
+    assert (memo.draw(), memo.ede) == (State(6), 0)
+    memo.memo.wake(memo.policy)
+    assert memo.draw() is None
+
+
+def test_a_rest_is_one_policys(memo):
+    other = memo.memo.add(30, 10, 10_000)
+    memo.memo.rest(other, a(9), 0, NOW, NOW + 10)
+    assert memo.draw() is None
+    memo.memo.link(POSITION + 1, other)
+    assert memo.memo.draw(POSITION + 1, NOW) == 1
+
+
+def test_the_answer_of_a_rest_depends_on_what_was_looked_at_on_the_way(memo):
+    """Of other clients the memo may know an answer."""
+    memo.learn([(CLIENT, 20, 48, b"\4\xcb\0\x70")], a(1))
+    memo.memo.rest(memo.policy, a(9), 0, NOW, NOW + 10)
+    assert (answer(memo), memo.scope) == (9, 20)
+
+
+@pytest.mark.parametrize(("plan", "ede"), [(None, 0), (("nothing",), 0), (a(1), -2), (a(1), 0xFFFF)])
+def test_what_is_no_answer_is_no_rest(memo, plan, ede):
+    with pytest.raises(ValueError, match=r"plan|extended"):
+        memo.memo.rest(memo.policy, plan, ede, NOW, NOW + 10)
+    assert memo.draw() is None
 
 
 def test_equal_plans_are_held_once(memo):

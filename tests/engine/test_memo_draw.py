@@ -107,6 +107,45 @@ def test_rotations_begin_anywhere(make):
     assert begins == {0, 1, 2}
 
 
+PAIR, OTHERS = ("rotate", 0, (a(1), a(2))), ("rotate", 0, (a(3), a(4)))
+TRIPLE = ("rotate", 0, (a(5), a(6), a(7)))
+
+
+@pytest.mark.parametrize(
+    ("plan", "count"),
+    [
+        (("all", (PAIR, OTHERS)), 4),
+        (("all", (PAIR, TRIPLE, OTHERS)), 12),
+        (("rotate", 0, (PAIR, OTHERS)), 8),
+        (("rotate", 0, (PAIR, OTHERS, TRIPLE)), 36),
+        (("rotate", 2, (PAIR, OTHERS, TRIPLE)), 16),
+        (("rotate", 1, (PAIR, OTHERS, TRIPLE)), 7),
+        (("rotate", 0, (a(9), PAIR)), 4),
+    ],
+)
+def test_rotations_in_one_answer_do_not_turn_together(memo, plan, count):
+    """Every order of the one is seen with every order of the others, equally often (of the same first one)."""
+    memo.learn([], plan)
+    counts = Counter(draw.records for draw in (memo.draw() for _ in range(400 * count)))
+    assert len(counts) == count
+    by_length = Counter(len(records) for records in counts)
+    for length, number in by_length.items():
+        some = {records: times for records, times in counts.items() if len(records) == length}
+        expected = dict.fromkeys(some, 1 / number)
+        # p < 0.0001 for as many degrees (Wilson and Hilferty 1931)
+        degrees = max(1, number - 1)
+        limit = degrees * (1 - 2 / (9 * degrees) + 3.72 * math.sqrt(2 / (9 * degrees))) ** 3
+        assert chi_square(some, expected) < limit
+
+
+def test_rotation_of_rotations_by_one_is_exactly_even(memo):
+    """Only one of them is in each answer, so each turns when it is its turn."""
+    memo.learn([], ("rotate", 1, tuple(("rotate", 1, (a(2 * i), a(2 * i + 1))) for i in range(2))))
+    drawn = [(memo.draw(), memo.last()[0])[1] for _ in range(8)]
+    assert drawn[:4] == drawn[4:]
+    assert sorted(drawn[:4]) == [0, 1, 2, 3]
+
+
 def clients(count: int, version: int = 4) -> list[str]:
     if version == 4:
         return [f"{10 + i // 65536}.{i // 256 % 256}.{i % 256}.1" for i in range(count)]
@@ -209,6 +248,36 @@ def test_when_nothing_is_available_open_takes_everything_and_counts(memo):
     assert memo.last() == [3]
 
 
+def test_open_leaves_out_what_was_set_down_by_hand(memo):
+    """Checks may be wrong; an operator who drains a target means it."""
+    memo.learn([], ("open", ("all", tuple(a(i, i) for i in range(5)))))
+    memo.set_up(set(), by_hand={2, 3})
+    memo.draw()
+    assert (memo.last(), memo.statistics["fail_open"]) == ([0, 1, 4], 1)
+    memo.set_up(set(range(5)), by_hand={2, 3})
+    memo.draw()
+    assert (memo.last(), memo.statistics["fail_open"]) == ([0, 1, 4], 1)
+    memo.set_up(set(), by_hand=set(range(5)))
+    assert memo.draw() == State(1), "nothing is left, and that is what was asked for"
+    assert memo.statistics["fail_open"] == 1
+
+
+def test_open_in_a_choice_leaves_out_what_was_set_down_by_hand(memo):
+    pools = tuple((1, ("open", ("weighted", 1, ((1, a(i, i)), (1, a(i + 1, i + 1)))))) for i in (0, 2))
+    memo.set_up(set(), by_hand={0, 1, 2})
+    assert set(seen(memo, ("weighted", 1, pools), 50)) == {(3,)}
+
+
+@pytest.mark.parametrize(("override", "drawn"), [(0, [1]), (1, [1]), (2, []), (3, [])])
+def test_open_by_override(memo, override, drawn):
+    """As `store/health.py` numbers them: none, up, down, drained."""
+    memo.learn([], ("open", a(1, 1)))
+    memo.set_up(set())
+    memo.health[16 + 2] = override
+    memo.draw()
+    assert memo.last() == drawn
+
+
 def test_open_in_a_choice_is_always_available(memo):
     """As its target is, in the worst case; what is beside it keeps to the health table."""
     memo.set_up(set())
@@ -309,6 +378,7 @@ def plans() -> st.SearchStrategy:
     return st.recursive(records, around, max_leaves=8)
 
 
+SETS = st.sets(st.integers(0, ROWS - 1))
 ADDRESSES = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)).map(str)
 
 
@@ -317,13 +387,14 @@ def test_what_is_drawn_is_what_the_plan_allows(engine_module):
     module = engine_module("memo")
 
     @settings(deadline=None, derandomize=True, max_examples=300)
-    @given(plans(), st.sets(st.integers(0, ROWS - 1)), st.lists(ADDRESSES, min_size=1, max_size=8))
-    @example(("open", ("weighted", 1, ())), set(), ["192.0.2.1"])
-    def check(plan, up, addresses):
+    @given(plans(), SETS, SETS, st.lists(ADDRESSES, min_size=1, max_size=8))
+    @example(("open", ("weighted", 1, ())), set(), set(), ["192.0.2.1"])
+    @example(("open", ("all", (a(0, 0), a(1, 1)))), set(), {1}, ["192.0.2.1"])
+    def check(plan, up, by_hand, addresses):
         memo = Memo(module, rows=ROWS)
-        memo.set_up(up)
+        memo.set_up(up, by_hand)
         memo.learn([], plan)
-        allowed = outcomes(plan, up)
+        allowed = outcomes(plan, up, by_hand)
         for address in addresses:
             set_client(memo.memo.ask, address)
             assert memo.draw() in allowed
@@ -338,11 +409,11 @@ def test_compiled_and_uncompiled_draw_the_same(engine_module):
         pytest.skip("one of them is enough")
 
     @settings(deadline=None, derandomize=True, max_examples=100)
-    @given(plans(), st.sets(st.integers(0, ROWS - 1)), st.lists(ADDRESSES, min_size=1, max_size=8))
-    def check(plan, up, addresses):
+    @given(plans(), SETS, SETS, st.lists(ADDRESSES, min_size=1, max_size=8))
+    def check(plan, up, by_hand, addresses):
         twins = [Memo(module, rows=ROWS) for module in (compiled, uncompiled)]
         for memo in twins:
-            memo.set_up(up)
+            memo.set_up(up, by_hand)
             memo.learn([], plan)
         for address in addresses:
             results = []

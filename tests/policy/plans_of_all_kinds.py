@@ -82,14 +82,14 @@ def attempt(make, arguments):  # type: ignore[no-untyped-def]
 plans = st.recursive(leaves, combined, max_leaves=6)
 
 
-def meaning(plan: Plan, rdtype: int, down: frozenset[str]) -> Answers:
+def meaning(plan: Plan, rdtype: int, down: frozenset[str], drained: frozenset[str] = frozenset()) -> Answers:
     """All answers of a whole plan."""
-    answers = _answers(plan, rdtype, down)
+    answers = _answers(plan, rdtype, down | drained)
     if answers is None:
         last = list(pools_in(plan))[-1:]
         if last and last[0].empty is not None:
-            return meaning(last[0].empty, rdtype, down)
-        answers = _answers(plan, rdtype, frozenset()) if last else None
+            return meaning(last[0].empty, rdtype, down, drained)
+        answers = _answers(plan, rdtype, drained) if last else None
     if answers is None or answers is OTHER:
         return {NODATA: Fraction(1)}
     return answers

@@ -149,6 +149,16 @@ def test_health_is_told_with_its_source(ask: Asker) -> None:
     assert answers(found) == {"A 192.0.2.11": 1.0}
 
 
+def test_what_was_set_down_by_hand_is_in_no_answer_even_if_all_is_down(ask: Asker) -> None:
+    ask.health = {
+        "far/198.51.100.10": TargetHealth(False, "set drain by hand", in_use=False),
+        "far/198.51.100.11": TargetHealth(False, "the server"),
+    }
+    assert answers(ask("www.example.com")) == {"A 198.51.100.11": 1.0}
+    ask.health["far/198.51.100.11"] = TargetHealth(False, "--drain", in_use=False)
+    assert answers(ask("www.example.com")) == {"NODATA": 1.0}
+
+
 def test_health_that_the_policy_read_is_marked(ask: Asker) -> None:
     found = ask("a.cdn.example.com", at=moment("2026-12-24 12:00"))
     assert [each.target for each in found.health if each.is_read] == ["near/192.0.2.10"]

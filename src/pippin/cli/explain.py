@@ -45,6 +45,9 @@ def explain(
     down: Annotated[
         Words, typer.Option(metavar="POOL/ADDRESS", help="Take a target for down.", show_default=False)
     ] = None,
+    drain: Annotated[
+        Words, typer.Option(metavar="POOL/ADDRESS", help="Take a target for drained by hand.", show_default=False)
+    ] = None,
     up: Annotated[
         Words, typer.Option(metavar="POOL/ADDRESS", help="Take a target for up.", show_default=False)
     ] = None,
@@ -85,7 +88,8 @@ def explain(
         question = Question(name, rdtype, client, resolver, None if at is None else moment(at), tcp)
     except (dns.exception.DNSException, ValueError) as error:
         fail(error, USAGE)
-    health = _health({target.key for target in loaded.targets}, config, control, down or (), up or ())
+    said = {"up": up, "down": down, "drain": drain}
+    health = _health({target.key for target in loaded.targets}, config, control, said)
     explainer = Explainer(loaded, read_zones(places, loaded, wanted), lookups(loaded, _given(given)), health)
     try:
         explanation = explainer.explain(question)
@@ -119,18 +123,17 @@ def _health(
     targets: set[str],
     config: Path | None,
     control: Path | None,
-    down: list[str] | tuple[()],
-    up: list[str] | tuple[()],
+    said: dict[str, list[str] | None],
 ) -> dict[str, TargetHealth]:
     """What the running server knows about targets, and what the command line says."""
     from pippin.policy.explain import TargetHealth
 
     known = {key: state for key, state in _asked(config, control) if key in targets}
-    for what, named in ((False, down), (True, up)):
-        for key in named:
+    for what, named in said.items():
+        for key in named or ():
             if key not in targets:
                 fail(f"no target {key} here; there are {', '.join(sorted(targets)) or 'none'}", USAGE)
-            known[key] = TargetHealth(what, "--up" if what else "--down")
+            known[key] = TargetHealth(what == "up", f"--{what}", in_use=what != "drain")
     return known
 
 
@@ -161,6 +164,7 @@ def _asked(config: Path | None, control: Path | None) -> list[tuple[str, TargetH
                 now - state["last_check"] if state["last_check"] else None,
                 state["reason"],
                 state["load"] if state["load"] >= 0 else None,
+                state["override"] not in ("down", "drain"),
             ),
         )
         for state in answer.get("targets", ())

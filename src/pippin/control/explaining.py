@@ -34,6 +34,7 @@ class Explain(Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", t
     type: Text = "A"
     down: tuple[Text, ...] = ()
     up: tuple[Text, ...] = ()
+    drain: tuple[Text, ...] = ()
     at: Text | None = None
 
 
@@ -72,6 +73,7 @@ def _words(asked: Explain, files: Sequence[str], config: Path | None, control: P
     yield from ("--json", f"--client={asked.client}", f"--control={control}")
     yield from (f"--down={target}" for target in asked.down)
     yield from (f"--up={target}" for target in asked.up)
+    yield from (f"--drain={target}" for target in asked.drain)
     if asked.at is not None:
         yield f"--at={asked.at}"
     if config is not None:

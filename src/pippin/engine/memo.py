@@ -81,7 +81,9 @@ ASK_SIZE = 312
 ASK_EDNS = 1
 ASK_DNSSEC_OK = 2
 
-HEALTH_ROW_SIZE = 16  # octet 0: available; u32 at 4: load in permille
+HEALTH_ROW_SIZE = 16  # octet 0: available; octet 2: override; u32 at 4: load in permille
+HEALTH_OVERRIDE = 2
+BY_HAND_DOWN = 2  # this override and those above it: an operator wants no answer with the target
 
 # Bounds
 PATH_LIMIT = 64  # facts that one answer depends on
@@ -149,6 +151,8 @@ _AT_EDE = cython.declare(cython.Py_ssize_t, OUT_EDE)
 _AT_LENGTH = cython.declare(cython.Py_ssize_t, OUT_LENGTH)
 _BODY_SIZE = cython.declare(cython.Py_ssize_t, BODY_SIZE)
 _ROW_SIZE = cython.declare(cython.Py_ssize_t, HEALTH_ROW_SIZE)
+_AT_OVERRIDE = cython.declare(cython.Py_ssize_t, HEALTH_OVERRIDE)
+_BY_HAND_DOWN = cython.declare(cython.int, BY_HAND_DOWN)
 _UNKNOWN_LOAD = cython.declare(cython.ulonglong, 0xFFFFFFFF)
 
 MASK = cython.declare(cython.ulonglong, 0xFFFFFFFFFFFFFFFF)
@@ -329,6 +333,11 @@ class Policy:
     evicted: cython.longlong
     fail_open: cython.longlong
     conflicts: cython.longlong
+    resting: Plan
+    rest_ede: cython.int
+    rest_since: cython.longlong
+    rest_until: cython.longlong
+    rested: cython.longlong
 
     def __init__(self, index, ttl, entry_limit, byte_limit):
         self.index = index
@@ -344,6 +353,11 @@ class Policy:
         self.evicted = 0
         self.fail_open = 0
         self.conflicts = 0
+        self.resting = None
+        self.rest_ede = 0
+        self.rest_since = 0
+        self.rest_until = 0
+        self.rested = 0
 
 
 @cython.final
@@ -375,6 +389,7 @@ class PolicyMemo:
     size: cython.Py_ssize_t
     alone: cython.bint
     opened: cython.bint
+    turned: cython.bint  # a rotation before has more than one turn in which the next one is drawn
     place: cython.Py_ssize_t[::1]  # of each record drawn
     stack: cython.Py_ssize_t[::1]  # children to choose from, of each node on the way down
     top: cython.Py_ssize_t
@@ -442,11 +457,26 @@ class PolicyMemo:
             held.entries = 0
             held.bytes_held = 0
 
+    def rest(self, policy: int, plan: object, ede: int, since: int, until: int) -> None:
+        """From one Unix time to another `draw` gives this plan where it would have to ask the slow path."""
+        held: Policy = self._policy(policy)
+        require_shallow(plan)
+        if not -1 <= ede <= 0xFFFE:
+            raise ValueError(f"an extended DNS error {ede}")
+        held.resting = self._compile(held, plan)
+        held.rest_ede = ede + 1
+        held.rest_since = since
+        held.rest_until = until
+
+    def wake(self, policy: int) -> None:
+        """End the policy's rest."""
+        self._policy(policy).resting = None
+
     def statistics(self, policy: int) -> dict[str, Any]:
         """Counters of a policy; `distinct`: how many values of each fact are remembered (walks the whole memo).
 
         `conflicts` counts runs that read other facts than an earlier run with the same values before them: the
-        policy depends on something that is no fact.
+        policy depends on something that is no fact. `rested` counts draws of what `rest` was given.
         """
         held: Policy = self._policy(policy)
         values: dict = {}
@@ -459,6 +489,7 @@ class PolicyMemo:
             "evicted": held.evicted,
             "fail_open": held.fail_open,
             "conflicts": held.conflicts,
+            "rested": held.rested,
             "distinct": {fact: len(keys) for fact, keys in values.items()},
         }
 
@@ -535,7 +566,7 @@ class PolicyMemo:
             return -1
         step: Step = policy.root
         if step.plan is None and step.children is None:
-            return -1
+            return self._stand_in(policy, 0, now)
         key: object
         tree: Tree
         clock: Clock
@@ -562,11 +593,11 @@ class PolicyMemo:
                     if self.depth > scope:
                         scope = self.depth
                 if step.b >= len(tree.fields):
-                    return -1
+                    return self._stand_in(policy, scope, now)
                 taught = tree.fields[step.b]
                 key = taught.get(leaf)
                 if key is None:
-                    return -1
+                    return self._stand_in(policy, scope, now)
             elif kind == _CLIENT:
                 bits = step.a if four else step.b
                 if bits > scope:
@@ -603,9 +634,9 @@ class PolicyMemo:
                 key = _u32(self.q, _AT_GENERATION)
             step = step.children.get(key)
             if step is None:
-                return -1
+                return self._stand_in(policy, scope, now)
         if step.plan is None or (step.until != 0 and now >= step.until):
-            return -1
+            return self._stand_in(policy, scope, now)
         self.tick += 1
         step.tick = self.tick
         policy.hits += 1
@@ -613,6 +644,14 @@ class PolicyMemo:
         if self.audit_in == 0:
             self._sample(policy, step)
         return self._play(policy, step.plan, scope, step.ede)
+
+    @cython.cfunc
+    def _stand_in(self, policy: Policy, scope: cython.int, now: cython.longlong) -> cython.int:
+        """What is not known: while the policy rests its fallback, else -1. `scope` is of the facts looked at so far."""
+        if policy.resting is None or now >= policy.rest_until or now < policy.rest_since:
+            return -1
+        policy.rested += 1
+        return self._play(policy, policy.resting, scope, policy.rest_ede)
 
     def draw_plan(self, policy: int, plan: object, now: int, path: object = ()) -> int:
         """Draw from a plan without remembering it; results as `draw` gives them.
@@ -710,6 +749,7 @@ class PolicyMemo:
         self.top = 0
         self.alone = False
         self.opened = False
+        self.turned = False
         if not self._run(plan, 0, False):
             self.kind = 1
         if plan.uneven and self.count > 1:
@@ -728,7 +768,7 @@ class PolicyMemo:
 
     @cython.cfunc
     def _run(self, plan: Plan, at: cython.Py_ssize_t, everything: cython.bint) -> cython.bint:
-        """Draw from a node, taking everything as available or not; False if nothing in it is available."""
+        """Draw from a node; False if nothing in it is available. `everything`: also targets that checks found down."""
         op: cython.int = cython.cast(cython.int, plan.code[at + _OP])
         child: cython.Py_ssize_t = at + _STRIDE
         end: cython.Py_ssize_t
@@ -737,7 +777,7 @@ class PolicyMemo:
         if self.kind:
             return True
         if op <= _CNAME:
-            if plan.code[at + _ROW] and not everything and not self._is_up(plan.code[at + _ROW]):
+            if plan.code[at + _ROW] and not self._is_up(plan.code[at + _ROW], everything):
                 return False
             self._append(plan, at, op)
             return True
@@ -783,9 +823,17 @@ class PolicyMemo:
             return False
         if op == _ROTATE:
             self.top = top
-            i = cython.cast(cython.Py_ssize_t, plan.code[at + _TURN] % cython.cast(cython.ulonglong, top - base))
-            plan.code[at + _TURN] = (plan.code[at + _TURN] + 1) & 0xFFFFFFFF
+            if self.turned:
+                # Two that turn together would never be seen in some of their positions.
+                i = cython.cast(cython.Py_ssize_t, self._random() % cython.cast(cython.ulonglong, top - base))
+            else:
+                i = cython.cast(
+                    cython.Py_ssize_t, plan.code[at + _TURN] % cython.cast(cython.ulonglong, top - base)
+                )
+                plan.code[at + _TURN] = (plan.code[at + _TURN] + 1) & 0xFFFFFFFF
             wanted = min(wanted, top - base)
+            if wanted > 1:
+                self.turned = True
             while wanted > 0:
                 if self._run(plan, self.stack[base + i], everything):
                     given += 1
@@ -793,6 +841,7 @@ class PolicyMemo:
                 if i == top - base:
                     i = 0
                 wanted -= 1
+            self.turned = True
             self.top = base
             return given > 0
         if op == _STICKY:
@@ -895,7 +944,7 @@ class PolicyMemo:
         child: cython.Py_ssize_t = at + _STRIDE
         end: cython.Py_ssize_t
         if op <= _CNAME:
-            return everything or plan.code[at + _ROW] == 0 or self._is_up(plan.code[at + _ROW])
+            return plan.code[at + _ROW] == 0 or self._is_up(plan.code[at + _ROW], everything)
         if op == _OUTCOME:
             return True
         if op == _OPEN:
@@ -909,8 +958,11 @@ class PolicyMemo:
 
     @cython.cfunc
     @cython.inline
-    def _is_up(self, row: cython.ulonglong) -> cython.bint:
-        return self.health[cython.cast(cython.Py_ssize_t, row - 1) * _ROW_SIZE] == 1
+    def _is_up(self, row: cython.ulonglong, everything: cython.bint) -> cython.bint:
+        at: cython.Py_ssize_t = cython.cast(cython.Py_ssize_t, row - 1) * _ROW_SIZE
+        if everything:
+            return self.health[at + _AT_OVERRIDE] < _BY_HAND_DOWN
+        return self.health[at] == 1
 
     @cython.cfunc
     def _append(self, plan: Plan, at: cython.Py_ssize_t, op: cython.int) -> cython.void:

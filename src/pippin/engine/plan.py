@@ -6,10 +6,12 @@
     ("all", children)                                    everything available, in order
     ("first", n, children)                               the first n available children
     ("weighted", n, ((weight, child), ...))              n available children, drawn without replacement
-    ("rotate", n, children)                              n (0: all) available children, one further each time
+    ("rotate", n, children)                              n (0: all) available children, one further each time;
+                                                         beginning anywhere after another rotation
     ("sticky", n, v4 bits, v6 bits, weighted children)   n by weighted rendezvous hashing of the client's prefix
     ("else", children)                                   the first child in which anything is available
-    ("open", child)                                      child; if nothing is available in it, as if everything were
+    ("open", child)                                      child; if nothing is available in it, with the targets too
+                                                         that are down by their checks, not by hand
     ("outcome", kind)                                    no records but NODATA, NXDOMAIN ...; always available
 
 A weight of 0 is never chosen. A plan that gives nothing is NODATA. What is drawn first decides: nothing follows an

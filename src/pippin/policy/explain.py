@@ -55,6 +55,8 @@ class TargetHealth:
     reason: str = ""
     load: float | None = None
     """The share of its capacity in use."""
+    in_use: bool = True
+    """False: set down by hand, so that not even a plan that fails open takes it."""
 
 
 ASSUMED_UP = TargetHealth()
@@ -223,8 +225,10 @@ class Explainer:
     def _answers(self, plan: Plan, policy: Policy, rdtype: int) -> Iterator[PossibleAnswer]:
         rows = {key: row for row, key in enumerate(self._targets)}
         available = [self._health[key].available for key in self._targets]
+        in_use = [self._health[key].in_use for key in self._targets]
         compiled = compile_plan(plan, rdtype, rows, self._alias)
-        for probability, drawn in enumerate_compiled(compiled, available.__getitem__):
+        possible = enumerate_compiled(compiled, available.__getitem__, in_use=in_use.__getitem__)
+        for probability, drawn in possible:
             if isinstance(drawn, Outcome):
                 yield PossibleAnswer(float(probability), (), drawn.name, policy.options.ttl)
             else:

@@ -49,29 +49,45 @@ _Draw = tuple[Compiled, ...]
 _Draws = dict[_Draw, Fraction]
 
 
-def outcomes(plan: Plan, type: str = "A", *, down: Collection[str] = ()) -> list[Possibility]:  # noqa: A002
+def outcomes(
+    plan: Plan,
+    type: str = "A",  # noqa: A002
+    *,
+    down: Collection[str] = (),
+    drained: Collection[str] = (),
+) -> list[Possibility]:
     """`Plan.outcomes`."""
     targets = dict.fromkeys(target.key for pool in _all_pools(plan) for target in pool.targets)
     rows = {key: row for row, key in enumerate(targets)}
-    if isinstance(down, str):
-        raise TypeError(f"down is a set of targets; right would be {{{down!r}}}")
-    unknown = sorted(set(down) - rows.keys())
+    for word, named in (("down", down), ("drained", drained)):
+        if isinstance(named, str):
+            raise TypeError(f"{word} is a set of targets; right would be {{{named!r}}}")
+    unknown = sorted({*down, *drained} - rows.keys())
     if unknown:
         raise PlanError(f"{unknown[0]!r} is no target of this plan; it has {', '.join(rows) or 'none'}")
-    unavailable = {rows[key] for key in down}
-    compiled = compile_plan(plan, type_number(type), rows)
+    out_of_use = {rows[key] for key in drained}
+    unavailable = out_of_use | {rows[key] for key in down}
     return enumerate_compiled(
-        compiled, lambda row: row not in unavailable, {row: key for key, row in rows.items()}
+        compile_plan(plan, type_number(type), rows),
+        lambda row: row not in unavailable,
+        {row: key for key, row in rows.items()},
+        lambda row: row not in out_of_use,
     )
 
 
 def enumerate_compiled(
-    compiled: Compiled, available: Callable[[int], bool], targets: Mapping[int, str] | None = None
+    compiled: Compiled,
+    available: Callable[[int], bool],
+    targets: Mapping[int, str] | None = None,
+    in_use: Callable[[int], bool] = lambda _row: True,
 ) -> list[Possibility]:
-    """The same for a compiled plan. `available` tells of rows of the health table, `targets` names them."""
+    """The same for a compiled plan. `available` and `in_use` tell of rows of the health table, `targets` names them.
+
+    Not `in_use` is what an operator has set down by hand: failing open does not take that.
+    """
     names = targets or {}
     summed: dict[Answer, Fraction] = {}
-    for leaves, probability in _draws(compiled, available).items():
+    for leaves, probability in _Enumeration(in_use).draws(compiled, available).items():
         answer = _answer(leaves, names)
         summed[answer] = summed.get(answer, Fraction(0)) + probability
     return [Possibility(share, answer) for answer, share in sorted(summed.items(), key=lambda item: -item[1])]
@@ -95,64 +111,67 @@ def _answer(leaves: _Draw, targets: Mapping[int, str]) -> Answer:
     )
 
 
-def _has(compiled: Compiled, up: Callable[[int], bool]) -> bool:
-    """Whether there is anything available in it; that never depends on a draw."""
-    match compiled:
-        case ("record", _, _, _, row):
-            return row < 0 or up(row)
-        case ("outcome", _):
-            return True
-        case ("open", child):
-            return _has(child, up) or _has(child, _always)
-        case ("weighted" | "sticky", *_, choices):
-            return any(weight > 0 and _has(child, up) for weight, child in choices)
-        case (_, *_, children):
-            return any(_has(child, up) for child in children)
-    raise AssertionError(compiled)
+class _Enumeration:
+    """`in_use`: rows that failing open may take."""
 
+    def __init__(self, in_use: Callable[[int], bool]) -> None:
+        self._in_use = in_use
 
-def _draws(compiled: Compiled, up: Callable[[int], bool]) -> _Draws:
-    match compiled:
-        case ("record", *_) | ("outcome", _):
-            return {(compiled,) if _has(compiled, up) else (): Fraction(1)}
-        case ("open", child):
-            return _draws(child, up if _has(child, up) else _always)
-        case ("else", arms):
-            return next((_draws(arm, up) for arm in arms if _has(arm, up)), {(): Fraction(1)})
-        case ("all", children):
-            return _together([child for child in children if _has(child, up)], up)
-        case ("first", n, children):
-            return _together([child for child in children if _has(child, up)][:n], up)
-        case ("rotate", n, children):
-            ready = [child for child in children if _has(child, up)]
-            count = len(ready)
-            turns = [(ready[start:] + ready[:start])[: n or count] for start in range(count)]
-            return _sum((Fraction(1, count), _together(turn, up)) for turn in turns) or {(): Fraction(1)}
-        case ("weighted" | "sticky", n, *_, choices):
-            ready_choices = [choice for choice in choices if choice[0] > 0 and _has(choice[1], up)]
-            return _without_replacement(n, ready_choices, up)
-    raise AssertionError(compiled)
+    def _has(self, compiled: Compiled, up: Callable[[int], bool]) -> bool:
+        """Whether there is anything available in it; that never depends on a draw."""
+        match compiled:
+            case ("record", _, _, _, row):
+                return row < 0 or up(row)
+            case ("outcome", _):
+                return True
+            case ("open", child):
+                return self._has(child, up) or self._has(child, self._in_use)
+            case ("weighted" | "sticky", *_, choices):
+                return any(weight > 0 and self._has(child, up) for weight, child in choices)
+            case (_, *_, children):
+                return any(self._has(child, up) for child in children)
+        raise AssertionError(compiled)
 
+    def draws(self, compiled: Compiled, up: Callable[[int], bool]) -> _Draws:
+        match compiled:
+            case ("record", *_) | ("outcome", _):
+                return {(compiled,) if self._has(compiled, up) else (): Fraction(1)}
+            case ("open", child):
+                return self.draws(child, up if self._has(child, up) else self._in_use)
+            case ("else", arms):
+                return next((self.draws(arm, up) for arm in arms if self._has(arm, up)), {(): Fraction(1)})
+            case ("all", children):
+                return self._together([child for child in children if self._has(child, up)], up)
+            case ("first", n, children):
+                return self._together([child for child in children if self._has(child, up)][:n], up)
+            case ("rotate", n, children):
+                ready = [child for child in children if self._has(child, up)]
+                count = len(ready)
+                turns = [(ready[start:] + ready[:start])[: n or count] for start in range(count)]
+                return _sum((Fraction(1, count), self._together(turn, up)) for turn in turns) or {(): Fraction(1)}
+            case ("weighted" | "sticky", n, *_, choices):
+                ready_choices = [choice for choice in choices if choice[0] > 0 and self._has(choice[1], up)]
+                return self._without_replacement(n, ready_choices, up)
+        raise AssertionError(compiled)
 
-def _without_replacement(n: int, choices: list[tuple[int, Compiled]], up: Callable[[int], bool]) -> _Draws:
-    """Weighted draws of `n`; rendezvous hashing has the same distribution over all clients."""
-    if not n or not choices:
-        return {(): Fraction(1)}
-    total = sum(weight for weight, _ in choices)
-    return _sum(
-        (
-            Fraction(weight, total),
-            _product(_draws(child, up), _without_replacement(n - 1, choices[:i] + choices[i + 1 :], up)),
+    def _without_replacement(self, n: int, choices: list[tuple[int, Compiled]], up: Callable[[int], bool]) -> _Draws:
+        """Weighted draws of `n`; rendezvous hashing has the same distribution over all clients."""
+        if not n or not choices:
+            return {(): Fraction(1)}
+        total = sum(weight for weight, _ in choices)
+        return _sum(
+            (
+                Fraction(weight, total),
+                _product(self.draws(child, up), self._without_replacement(n - 1, choices[:i] + choices[i + 1 :], up)),
+            )
+            for i, (weight, child) in enumerate(choices)
         )
-        for i, (weight, child) in enumerate(choices)
-    )
 
-
-def _together(children: list[Compiled], up: Callable[[int], bool]) -> _Draws:
-    drawn: _Draws = {(): Fraction(1)}
-    for child in children:
-        drawn = _product(drawn, _draws(child, up))
-    return drawn
+    def _together(self, children: list[Compiled], up: Callable[[int], bool]) -> _Draws:
+        drawn: _Draws = {(): Fraction(1)}
+        for child in children:
+            drawn = _product(drawn, self.draws(child, up))
+        return drawn
 
 
 def _product(left: _Draws, right: _Draws) -> _Draws:
@@ -172,7 +191,3 @@ def _sum(parts: Iterable[tuple[Fraction, _Draws]]) -> _Draws:
 def _check(answers: int) -> None:
     if answers > MAX_ANSWERS:
         raise PlanError(f"the plan has more than {MAX_ANSWERS:,} different answers; look at a part of it")
-
-
-def _always(_row: int) -> bool:
-    return True

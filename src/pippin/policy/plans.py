@@ -52,16 +52,22 @@ class Plan:
             arms += plan.arms if isinstance(plan, Else) else (plan,)
         return Else(tuple(arms)) if len(arms) > 1 else arms[0]
 
-    def outcomes(self, type: str = "A", *, down: Collection[str] = ()) -> list[Possibility]:  # noqa: A002
+    def outcomes(
+        self,
+        type: str = "A",  # noqa: A002 - DNS's own word
+        *,
+        down: Collection[str] = (),
+        drained: Collection[str] = (),
+    ) -> list[Possibility]:
         """Every answer a query of `type` can get, with its probability, the likeliest first.
 
-        `down` names targets (`"eu/192.0.2.10"`) to be taken as unavailable. For `sticky` and `rotate` a probability
-        is the share over all clients and queries; several rotations in one plan are taken as independent, though they
-        turn together. Raises `PlanError`; `alias` has no outcomes without a server.
+        `down` names targets (`"eu/192.0.2.10"`) that checks have found down, `drained` those set down by hand, which
+        not even a plan that fails open takes. For `sticky` and `rotate` a probability is the share over all clients
+        and queries. Raises `PlanError`; `alias` has no outcomes without a server.
         """
         from pippin.policy.outcomes import outcomes
 
-        return outcomes(self, type, down=down)
+        return outcomes(self, type, down=down, drained=drained)
 
     def children(self) -> Iterable[Plan]:
         """The plans this one is made of."""
@@ -306,7 +312,10 @@ def first(n: int, *plans: PlanLike) -> Plan:
 
 
 def rotate(*plans: PlanLike, n: int | None = None) -> Plan:
-    """What is available of `plans`, starting one further with each query; at most `n` of them, or all."""
+    """What is available of `plans`, starting one further with each query; at most `n` of them, or all.
+
+    Of several rotations in one answer the first turns, and the others start anywhere.
+    """
     if n is not None:
         _check_number(n, "rotate")
     return _taking_apart("rotate", plans, lambda taken: Rotate(n or 0, taken))

@@ -129,8 +129,6 @@ class Standing:
     turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(EVALUATIONS_AT_ONCE))
     due: int = 0
     last: Compiled = _SERVFAIL_PLAN
-    rests_in_memo: bool = False
-    """Its memo holds nothing but the fallback that is answered while it rests."""
     places: set[str] = field(default_factory=set)
     own_draws: int = 0
     """Draws that the memo counts as hits, but followed an evaluation."""
@@ -213,7 +211,7 @@ class PolicyAnswers:
             evaluations=standing.evaluations,
             failures=standing.failures,
             overruns=standing.overruns,
-            fallbacks=standing.fallbacks,
+            fallbacks=standing.fallbacks + memo["rested"],
             crowded=standing.crowded,
             fail_open=memo["fail_open"],
             rests=standing.breaker.times_opened,
@@ -291,7 +289,7 @@ class PolicyAnswers:
             self._generation = generation
         if position not in self._places:
             place = self._places[position] = self._look_up(query)
-            if place is not None and place.standing.policy.options.memo:
+            if place is not None:  # also one that is not remembered, for its rests
                 self._memo.link(position, place.standing.index)
         return self._places[position]
 
@@ -335,6 +333,7 @@ class PolicyAnswers:
             self._note_failure(standing, result.error, now)
             return self._stand_in(query, standing, now)
         standing.breaker.succeeded()
+        self._memo.wake(standing.index)
         standing.last = decided.plan
         if standing.policy.options.memo and position and self._learn(standing, decided, now):
             drawn = self._memo.draw(position, now)
@@ -349,9 +348,6 @@ class PolicyAnswers:
         return drawn if drawn >= 0 else None
 
     def _learn(self, standing: Standing, decided: Decided, now: int) -> bool:
-        if standing.rests_in_memo:
-            self._memo.forget(standing.index)
-            standing.rests_in_memo = False
         try:
             # What a policy awaited is no fact that the memo could look at, so that holds for a TTL.
             until = now + standing.policy.options.ttl if standing.policy.is_async else 0
@@ -392,7 +388,7 @@ class PolicyAnswers:
     def _note_failure(self, standing: Standing, error: BaseException, now: int) -> None:
         """Count, log what is new, and let the policy rest if it keeps failing.
 
-        While it rests the receive loop answers with the fallback, unless the memo has good answers to lose.
+        While it rests the receive loop answers what it had learned, and else with the fallback.
         """
         standing.failures += 1
         self._report(standing, error)
@@ -407,12 +403,8 @@ class PolicyAnswers:
             seconds=round(rest),
             fallback=standing.policy.options.fallback,
         )
-        if standing.policy.options.memo and (standing.rests_in_memo or not self._holds(standing)):
-            self._memo.learn(standing.index, (), self._fallback(standing), OTHER_ERROR, now + math.ceil(rest))
-            standing.rests_in_memo = True
-
-    def _holds(self, standing: Standing) -> bool:
-        return bool(self._memo.statistics(standing.index)["entries"])
+        ends = math.ceil(time.time() + rest)
+        self._memo.rest(standing.index, self._fallback(standing), OTHER_ERROR, now, ends)
 
     def _report(self, standing: Standing, error: BaseException) -> None:
         place = place_of(error) or str(standing.policy.place)

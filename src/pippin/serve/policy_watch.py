@@ -66,7 +66,7 @@ class PolicyWatch:
             log.error("a database cannot be replaced", problem=problem)
 
     def _audit(self, standing: Standing, ask: bytes, plan: object, now: float) -> None:
-        if now - self._refreshed < AUDIT_LAG or standing.policy.is_async:
+        if now - self._refreshed < AUDIT_LAG or standing.policy.is_async or standing.breaker.rests(now):
             return
         result = self._answers.run_again(standing, ask)
         if result.value is None or self._may_have_changed(result.value.path, ask):

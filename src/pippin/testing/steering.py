@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from pippin.policy.policies import Policies
 from pippin.policy.pools import Pool, Target
-from pippin.store.health import HealthTable
+from pippin.store.health import DRAINED, NO_OVERRIDE, HealthTable
 
 PolicySource: TypeAlias = Policies | ModuleType
 """`Policies`, or a policy file that was imported."""
@@ -87,9 +87,15 @@ class ServedHealth:
         for target in targets:
             self._table.set_checked(self._row(target), False, _now_ms())
 
+    def drain(self, *targets: str | Target) -> None:
+        """They are set down by hand from now on: not even a pool that fails open gives them."""
+        for target in targets:
+            self._table.set_override(self._row(target), DRAINED, _now_ms())
+
     def recover(self, *targets: str | Target) -> None:
         """They are up from now on; without targets, all are."""
         for target in targets or self._rows:
+            self._table.set_override(self._row(target), NO_OVERRIDE, _now_ms())
             self._table.set_checked(self._row(target), True, _now_ms())
 
     def set_load(self, target: str | Target, load: float | None) -> None:
