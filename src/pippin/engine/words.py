@@ -88,6 +88,8 @@ def type_number(word: str, types: Mapping[str, int], suggest: bool) -> int:
         if number > 65535:
             raise ValueError(f"'{word}' is not a record type; the numbers go from 1 to 65535")
         return number
+    if word[:1] == "-" and word[1:].isdecimal():  # where a TTL could have stood, too
+        raise ValueError(f"the TTL is {word}; it is a number of seconds from 0 to 2147483647 (RFC 2181 section 8)")
     rather = _or_rather(upper, {name: n for name, n in types.items() if is_data(n)}) if suggest else ""
     raise ValueError(f"'{word}' is not a record type{rather or '; a type is a word such as A or MX'}")
 
@@ -122,6 +124,8 @@ def algorithm(word: str) -> int:
     upper = word.upper()
     if upper in ALGORITHMS:
         return ALGORITHMS[upper]
+    if word[:1] == "-" and word[1:].isdecimal():  # where a TTL could have stood, too
+        raise ValueError(f"the TTL is {word}; it is a number of seconds from 0 to 2147483647 (RFC 2181 section 8)")
     rather = _or_rather(upper, ALGORITHMS) or "; it is a number from 0 to 255 or a name such as ED25519"
     raise ValueError(f"'{word}' is not a DNSSEC algorithm{rather}")
 
