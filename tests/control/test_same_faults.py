@@ -112,7 +112,8 @@ def zones() -> dict[str, tuple[str, tuple[Row, ...]]]:
 
 
 def _filled(row: Row, zone: str) -> Row:
-    name, kind, content, ttl, prio = (*row, *(300, None)[len(row) - 3 :])
+    full: Row = (*row, *(300, None)[len(row) - 3 :])
+    name, kind, content, ttl, prio = full
     return name.replace("{zone}", zone), kind, content.replace("{zone}", zone), ttl, prio
 
 
