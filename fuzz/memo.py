@@ -35,7 +35,9 @@ class MemoTarget:
         self._plant(octets, data)
         plan, path = octets.plan(0), [octets.fact() for _ in range(octets.next() % 6)]
         for row in range(ROWS):
-            self.health[16 * row] = octets.next() & 1
+            octet = octets.next()
+            self.health[16 * row] = octet & 1
+            self.health[16 * row + 2] = (octet >> 1) & 3
         question = octets.rest()[: self.module.ASK_SIZE]
         self.memo.ask[: len(question)] = question
         good = True
@@ -51,6 +53,10 @@ class MemoTarget:
         if drawn != -1:
             self._check(drawn)
         self.memo.audits()
+        if good:
+            self.memo.rest(self.policy, plan, 0, NOW, NOW + 1)
+            self._check(self.memo.draw(POSITION, NOW))
+            self.memo.wake(self.policy)
         try:
             self._check(self.memo.draw_plan(self.policy, plan, NOW))
         except ValueError:
