@@ -61,7 +61,7 @@ class Unreadable(NamedTuple):
     owner: bytes
     """As asked for."""
     type: int
-    """Which type it was to be; 0: not even that is known, or that does not matter any more."""
+    """Which type it was to be: NS and DNAME are missed by the names below too. 0: it is not known, so no such type."""
     problem: Problem
     """What is wrong with it, place included."""
 

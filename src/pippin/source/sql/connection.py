@@ -54,7 +54,7 @@ class Limits:
     """False: each statement by itself, without the two more messages that a transaction costs."""
 
 
-def open_engine(url: DatabaseURL, *, write: bool = False, limits: Limits = Limits()) -> Engine:  # noqa: B008
+def open_engine(url: DatabaseURL, *, write: bool = False, limits: Limits = Limits()) -> Engine:
     """The engine, connected to nothing yet. Sessions only read, unless `write`."""
     scheme = url.scheme
     pool: dict[str, Any] = {"pool_size": limits.connections, "max_overflow": 0}

@@ -100,7 +100,7 @@ class SQLLookUp:
         ]
         if is_too_much:
             place = f"{self._url} domains.id:{zone.id}"
-            what = f"more than {RECORDS_LIMIT} rows for one question, about {lines[0].partition(chr(9))[0]}" if lines else ""
+            what = f"more than {RECORDS_LIMIT} rows at {_spelled(names[0])} and the names above it"
             unreadable += [Unreadable(name, 0, Problem(place, 0, 0, what)) for name in names]
         return Looked(bytes(loaded.records), tuple(empty), tuple(unreadable), loaded.locate)
 
@@ -152,8 +152,9 @@ class _LimitStatements:
         self._seconds = seconds
 
     def __call__(self, connection: Any, record: object) -> None:
-        is_mariadb = "MariaDB" in connection.get_server_info()
-        limit = f"max_statement_time = {self._seconds}" if is_mariadb else f"max_execution_time = {1000 * self._seconds:.0f}"
+        limit = f"max_execution_time = {1000 * self._seconds:.0f}"
+        if "MariaDB" in connection.get_server_info():
+            limit = f"max_statement_time = {self._seconds}"
         with connection.cursor() as cursor:
             cursor.execute(f"SET SESSION {limit}")
 
