@@ -170,10 +170,10 @@ class Load:
 
 
 def rate_turn(
-    bench: Bench, name: str, load: Load, workers: int = 1, cpus: set[int] | None = None
+    bench: Bench, server: str | type[Peer], load: Load, workers: int = 1, cpus: set[int] | None = None
 ) -> Callable[[int], dict[str, float]]:
     """A turn that measures one server under one load; its figures are `RATE_FIGURES`."""
-    kind = PEERS[name]
+    kind = PEERS[server] if isinstance(server, str) else server
     server_cpus = cpus or bench.server_cpus
     client_cpus = cpus or bench.client_cpus
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bench.question import Figure, Question, Row, Target
 from bench.questions import (
+    databases,
     forwarding,
     health_flip,
     hot,
@@ -38,6 +39,9 @@ QUESTIONS: tuple[Question, ...] = (
     policies.STRANGERS,
     health_flip.QUESTION,
     forwarding.QUESTION,
+    databases.CHANGE,
+    databases.START,
+    databases.ANSWERS,
 )
 
 __all__ = ["QUESTIONS", "Figure", "Question", "Row", "Target"]
