@@ -16,6 +16,7 @@ import dns.name
 import dns.rcode
 import dns.rdatatype
 
+from pippin.engine.not_ready import not_ready_image
 from pippin.engine.path import CLIENT_SIZE, HIT, SLOW
 from pippin.query.compose import compose
 from pippin.zone.answer import Zones, answer
@@ -49,10 +50,10 @@ class World:
     """Zones, compiled and placed in Responders, and as views for the oracle.
 
     `marks` are (owner, type) that policies answer for. Every zone above one gets it; the findings say which could
-    not take it, and only those may be.
+    not take it, and only those may be. Of the zones in `not_ready` there is no version.
     """
 
-    def __init__(self, texts, marks=()):
+    def __init__(self, texts, marks=(), not_ready=()):
         self.views = []
         self.placed = {}
         memory = bytearray()
@@ -71,6 +72,8 @@ class World:
             assert all(other == (image, findings) for other in others), (
                 f"compilers differ over {origin}\n{text}"
             )
+            if origin in not_ready:
+                image = not_ready_image(wire, SEED)
             self.views.append(Zone(image))
             bases.append(len(memory))
             memory += image + bytes(-len(image) % 8)

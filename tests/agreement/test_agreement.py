@@ -40,9 +40,11 @@ signatures = st.one_of(
 )
 
 
-def agree(texts, asked, marks=()):
-    world = World(texts, marks)
+def agree(texts, asked, marks=(), not_ready=()):
+    world = World(texts, marks, not_ready)
     stand_ins = Zones([DictZone(text, origin, world.placed[origin]) for origin, text in texts.items()])
+    for origin in not_ready:
+        stand_ins.deepest(dns.name.from_text(origin)).is_ready = False
     for question in asked:
         oracle = world.oracle(question)
         engine = world.engine(question)
@@ -66,6 +68,14 @@ def test_zones_with_policies(data):
     texts = data.draw(worlds())
     marks = data.draw(policies(texts))
     agree(texts, data.draw(questions(texts, marks)), marks)
+
+
+@many_worlds
+@given(st.data())
+def test_zones_that_are_not_ready(data):
+    texts = data.draw(worlds())
+    not_ready = data.draw(st.sets(st.sampled_from(sorted(texts)), min_size=1))
+    agree(texts, data.draw(questions(texts)), not_ready=not_ready)
 
 
 @many_worlds

@@ -37,6 +37,8 @@ class DictZone:
     `marks` are (owner, type) in text that policies answer for; none may be below a cut or DNAME.
     """
 
+    is_ready = True
+
     def __init__(self, text, origin, marks=()):
         self.origin = dns.name.from_text(origin)
         self._nodes = {}

@@ -23,6 +23,7 @@ COUNTERS = (
     "tcp_timeouts",  # connections cut off: idle, half-open or not reading
     "log_position",  # how far this worker has read the store's log
     "slow_failed",  # SERVFAIL because a handler raised
+    "not_ready",  # SERVFAIL because the zone has no version yet
 )
 
 (
@@ -46,4 +47,5 @@ COUNTERS = (
     C_TCP_TIMEOUTS,
     C_LOG_POSITION,
     C_SLOW_FAILED,
+    C_NOT_READY,
 ) = range(len(COUNTERS))

@@ -60,6 +60,9 @@ canonical key (`find.canonical_key`) big-endian as one integer, node. NSEC3 zone
 (20 bytes), node.
 
 **Note**: bytes that the writer may leave in the image for itself (where the zone came from).
+
+**Not ready**: a zone that is to be served but has no version yet is an image too (`not_ready.py`): the zone flag
+NOT_READY, and an apex without entries that is OCCLUDED, so that nothing at or below it is answered from.
 """
 
 from __future__ import annotations
@@ -132,6 +135,7 @@ NSEC = 1  # the zone is signed with NSEC
 NSEC3 = 2  # the zone is signed with NSEC3
 SIGNATURES = 4  # there are RRSIG records, but no proofs that could go with them
 SIGNED = NSEC | NSEC3 | SIGNATURES  # any of them: nodes and entries have the longer form
+NOT_READY = 8  # there is no version of the zone: every question for a name in it gets SERVFAIL
 
 # Node flags
 CUT = 1  # a zone cut: NS below the apex
@@ -223,6 +227,11 @@ _NODE_PROOF = Struct("<II")
 _ENTRY = Struct("<HHI")
 _SIGNED_ENTRY = Struct("<HHII")
 _BLOCK = Struct("<HHHHHBB")
+
+
+def write_node(flags: int, entries: int, link: int) -> bytes:
+    """The head of a node of an unsigned zone; without a name it is an apex."""
+    return _NODE.pack(flags, 0, entries, link)
 
 
 def read_node(image: bytes | memoryview, position: int, signed: bool) -> Node:

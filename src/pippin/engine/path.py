@@ -25,8 +25,8 @@ except ModuleNotFoundError:
 from pippin.engine import layout, memo
 from pippin.engine.cache import AnswerCache
 from pippin.engine.counters import (
-    C_ANSWERS, C_BADVERS, C_CACHE_HITS, C_DROPPED, C_FORMERR, C_MALFORMED, C_NOTIMP, C_NXDOMAIN, C_QUERIES, C_REFUSED,
-    C_SLOW, C_TRUNCATED, COUNTERS,
+    C_ANSWERS, C_BADVERS, C_CACHE_HITS, C_DROPPED, C_FORMERR, C_MALFORMED, C_NOTIMP, C_NOT_READY, C_NXDOMAIN, C_QUERIES,
+    C_REFUSED, C_SLOW, C_TRUNCATED, COUNTERS,
 )  # fmt: skip
 from pippin.engine.find import name_hash
 
@@ -64,7 +64,10 @@ NSID = cython.declare(cython.int, 3)
 SUBNET = cython.declare(cython.int, 8)
 COOKIE = cython.declare(cython.int, 10)
 KEEPALIVE = cython.declare(cython.int, 11)
-NOT_AUTHORITATIVE = cython.declare(cython.int, 20)  # extended DNS error info-code
+
+# Extended DNS errors (RFC 8914 section 5.2)
+EDE_NOT_READY = cython.declare(cython.int, 14)
+NOT_AUTHORITATIVE = cython.declare(cython.int, 20)
 
 PRIME = cython.declare(cython.ulonglong, 0x9E3779B97F4A7C15)
 MASK = cython.declare(cython.ulonglong, 0xFFFFFFFFFFFFFFFF)
@@ -97,6 +100,7 @@ DEFAULT_TYPE = cython.declare(cython.int, layout.DEFAULT_TYPE)
 SIGNED_ZONE = cython.declare(cython.int, layout.SIGNED)
 NSEC3_ZONE = cython.declare(cython.int, layout.NSEC3)
 PROVABLE = cython.declare(cython.int, layout.NSEC | layout.NSEC3)
+NOT_READY = cython.declare(cython.int, layout.NOT_READY)
 H_PROOF_TABLE = cython.declare(cython.Py_ssize_t, layout.H_PROOF_TABLE)
 H_PROOF_COUNT = cython.declare(cython.Py_ssize_t, layout.H_PROOF_COUNT)
 H_NSEC3_ITERATIONS = cython.declare(cython.Py_ssize_t, layout.H_NSEC3_ITERATIONS)
@@ -144,6 +148,7 @@ c_DROPPED = cython.declare(cython.Py_ssize_t, C_DROPPED)
 c_FORMERR = cython.declare(cython.Py_ssize_t, C_FORMERR)
 c_MALFORMED = cython.declare(cython.Py_ssize_t, C_MALFORMED)
 c_NOTIMP = cython.declare(cython.Py_ssize_t, C_NOTIMP)
+c_NOT_READY = cython.declare(cython.Py_ssize_t, C_NOT_READY)
 c_NXDOMAIN = cython.declare(cython.Py_ssize_t, C_NXDOMAIN)
 c_QUERIES = cython.declare(cython.Py_ssize_t, C_QUERIES)
 c_REFUSED = cython.declare(cython.Py_ssize_t, C_REFUSED)
@@ -1024,8 +1029,12 @@ class Responder:
             return self._slow()
         flags = self.m[node]
         if parent >= 0 and (flags & OCCLUDED or (flags & CUT and i)):
+            if self.zone_flags[row] & NOT_READY:
+                return self._give_not_ready()
             return self._slow()  # the zone above has delegated the parent away: the child has to answer after all
         if flags & OCCLUDED:
+            if self.zone_flags[row] & NOT_READY:
+                return self._give_not_ready()
             node = base + self._u32(node + 4)
             if not self.m[node] & CUT:
                 return self._slow()  # below a DNAME
@@ -1905,6 +1914,12 @@ class Responder:
         if explain:
             self.ede = NOT_AUTHORITATIVE
         return self._give_error(REFUSED)
+
+    @cython.cfunc
+    def _give_not_ready(self) -> cython.int:
+        self.counters[c_NOT_READY] += 1
+        self.ede = EDE_NOT_READY
+        return self._give_error(SERVFAIL)
 
     @cython.cfunc
     def _formerr(self) -> cython.int:

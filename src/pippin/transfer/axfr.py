@@ -34,6 +34,9 @@ FORBIDDEN = Reply(b"", 0, 0, 0, rcode=dns.rcode.REFUSED, authoritative=False, ed
 
 NOTAUTH = Reply(b"", 0, 0, 0, rcode=dns.rcode.NOTAUTH, authoritative=False)
 
+NOT_READY = Reply(b"", 0, 0, 0, rcode=dns.rcode.SERVFAIL, authoritative=False, ede=14)
+"""With EDE "Not Ready" (RFC 8914 section 4.15): the zone has no version yet."""
+
 _HEADER = Struct("!HHHHHH")
 _QUESTION = Struct("!HH")
 _FIXED = Struct("!HHIH")
@@ -63,6 +66,8 @@ class TransferOut:
         zone = self._zone_of(query.name)
         if zone is None:
             return NOTAUTH  # RFC 5936 section 2.2.1: a transfer is of a zone, by its very name
+        if not zone.is_ready:
+            return NOT_READY
         if query.type == dns.rdatatype.IXFR and (
             not _is_behind(_serial_in(query), zone.serial) or query.transport is Transport.UDP
         ):
@@ -80,7 +85,7 @@ class TransferOut:
             with self._pinned():
                 # The zone of now, which the pin holds; not that of before the wait.
                 zone = self._zone_of(query.name)
-                if zone is None:
+                if zone is None or not zone.is_ready:
                     return  # withdrawn meanwhile: the client sees that the transfer never began
                 for message in _compose(zone, query):
                     yield message

@@ -105,7 +105,8 @@ def answer(
 
     `qname` is absolute. Aliases are followed through all zones; a loop, or more than `chain_limit` aliases,
     ends the chain with NOERROR and each alias once, and so does an alias for a name that a policy answers for. No
-    zone: REFUSED, with EDE "Not Authoritative".
+    zone: REFUSED, with EDE "Not Authoritative". A zone that is not ready: SERVFAIL, with EDE "Not Ready"; an alias that
+    leads into one ends the chain, for other servers may have the zone.
     """
     walk = _Walk(qtype, dnssec_ok)
     followed = {qname}
@@ -116,6 +117,10 @@ def answer(
             if len(followed) == 1:
                 return Answer(dns.rcode.REFUSED, aa=False, ede=dns.edns.EDECode.NOT_AUTHORITATIVE)
             break  # the chain leaves what is served here: the resolver goes on
+        if not zone.is_ready:
+            if len(followed) == 1:
+                return Answer(dns.rcode.SERVFAIL, aa=False, ede=dns.edns.EDECode.NOT_READY)
+            break
         if len(followed) > 1 and zone.policy_owner(name, qtype) is not None:
             break
         name = walk.step(zone, name)

@@ -18,7 +18,12 @@ from pippin.engine import find, layout
 
 Image = bytes | memoryview
 
-_ZONE_FLAGS = {layout.NSEC: "NSEC", layout.NSEC3: "NSEC3", layout.SIGNATURES: "SIGNATURES"}
+_ZONE_FLAGS = {
+    layout.NSEC: "NSEC",
+    layout.NSEC3: "NSEC3",
+    layout.SIGNATURES: "SIGNATURES",
+    layout.NOT_READY: "NOT_READY",
+}
 _NODE_FLAGS = {
     layout.CUT: "CUT",
     layout.OCCLUDED: "OCCLUDED",

@@ -88,12 +88,16 @@ class Zone:
     """A compiled zone. Names given are absolute and compared case-blind."""
 
     def __init__(self, image: bytes | memoryview) -> None:
-        """ValueError if `image` is not a compiled zone."""
+        """ValueError if `image` is not a compiled zone. One that is not ready has no `soa`."""
         self.image = image
         self._header = layout.read_header(image)
         self._signed = bool(self._header.flags & layout.SIGNED)
         self.origin: dns.name.Name = dns.name.from_wire(layout.origin(image), 0)[0]
         self.serial = self._header.serial
+        self.is_ready = not self._header.flags & layout.NOT_READY
+        """False: there is no version of this zone yet (`engine/not_ready.py`)."""
+        if not self.is_ready:
+            return
         soa = self.node_at(self._header.apex).get(dns.rdatatype.SOA)
         if soa is None:
             raise ValueError(f"compiled zone {self.origin} has no SOA at its apex")
