@@ -163,6 +163,33 @@ def test_start_lines_say_what_a_new_user_needs(tmp_path: Path) -> None:
         assert f"try:  dig @127.0.0.1 -p {server.port} example SOA" in output
 
 
+def test_start_lines_of_a_server_that_only_forwards(tmp_path: Path) -> None:
+    config = tmp_path / "pippin.toml"
+    config.write_text(
+        '[forward]\nupstreams = ["192.0.2.53", "tls://192.0.2.54#dns.example"]\n'
+        '[forward.suffix]\n"corp.example" = ["10.0.0.53"]\n"secret.example" = []\n'
+    )
+    with running(tmp_path, "-c", "pippin.toml") as server:
+        shown = server.output.splitlines()[2:]
+        assert shown == [
+            "forward  corp.example to 10.0.0.53",
+            "forward  all other names to 192.0.2.53, tls://192.0.2.54#dns.example",
+            "forward  for clients in this host and private networks",
+            f"try:  dig @127.0.0.1 -p {server.port} example.com",
+        ]
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "pippin.toml").write_text(
+        '[forward]\nallow_forward = ["10.0.0.0/8"]\n[forward.suffix]\n"corp.example" = ["10.0.0.53"]\n'
+    )
+    with running(other, "-c", "pippin.toml", "broken.zone") as server:
+        assert "broken.zone: the file cannot be read" in server.output
+        assert "1 zone not served, the reasons are above" in server.output
+        assert "forward  for clients in 10.0.0.0/8" in server.output
+        assert f"try:  dig @127.0.0.1 -p {server.port} corp.example SOA" in server.output
+        assert server.address_of("www.broken") == "SERVFAIL"
+
+
 def test_export_of_a_csv_without_ns_records_loads_again(tmp_path: Path) -> None:
     (tmp_path / "apple.csv").write_text("apple.tree,a.tree b.tree 1 2 3 4 5\nwww.apple.tree,192.0.2.1\n")
     first = pippin("zone", "export", "apple.tree", "apple.csv", cwd=tmp_path)

@@ -22,7 +22,7 @@ def test_list_is_bounded_and_begins_with_what_is_wrong(tmp_path: Path) -> None:
         control = ["--control", str(server.control)]
         lines = pippin("zone", "list", "--limit", "2", *control, cwd=tmp_path).stdout.splitlines()
         assert [line.split()[0] for line in lines[1:]] == ["z", "a", "…"]
-        assert lines[1].endswith("not served")
+        assert lines[1].endswith("not ready")
         assert lines[3] == "… 2 more; `--limit 0` shows all"
         assert len(pippin("zone", "list", "--limit", "0", *control, cwd=tmp_path).stdout.splitlines()) == 5
         assert len(json.loads(pippin("zone", "list", "--json", *control, cwd=tmp_path).stdout)) == 4

@@ -85,6 +85,96 @@ def test_zone_of_another_place_is_not_taken_over(store: Store, place: Place, tmp
     assert apply(served, second).published
 
 
+def is_not_ready(store: Store, origin: bytes = ORIGIN) -> bool:
+    image = store.image(origin)
+    return image is not None and not Zone(bytes(image)).is_ready
+
+
+def test_zone_without_a_good_version_is_published_as_not_ready(store: Store, place: Place) -> None:
+    good = Path(place.path).read_text()
+    Path(place.path).write_text("@ A not-an-address\n")
+    served = Changes(store)
+    outcome = apply(served, place)
+    assert (outcome.published, outcome.origin) == (False, ORIGIN)
+    assert is_not_ready(store)
+    assert served.is_not_ready(ORIGIN)
+    assert list(served.served()) == []
+    Path(place.path).write_text(good)
+    assert apply(served, place).published
+    assert serial_in(store) == 1
+    Path(place.path).write_text("@ A not-an-address\n")
+    apply(served, place)
+    assert serial_in(store) == 1, "the good version stays"
+    served.withdraw(place)
+    assert list(store.zones()) == []
+
+
+def test_zone_that_was_never_good_goes_with_its_place(store: Store, place: Place) -> None:
+    Path(place.path).write_text("@ A not-an-address\n")
+    served = Changes(store)
+    apply(served, place)
+    assert served.withdraw(place) is None
+    assert list(store.zones()) == []
+    assert not served.is_not_ready(ORIGIN)
+
+
+def test_broken_file_that_becomes_another_zone_leaves_the_first(store: Store, place: Place) -> None:
+    served = Changes(store)
+    for origin in ("one", "two"):
+        Path(place.path).write_text(f"$ORIGIN {origin}.\n@ A not-an-address\n")
+        apply(served, place)
+    assert list(store.zones()) == [b"\3two\0"]
+    write_zone(Path(place.path))
+    assert apply(served, place).published
+    assert list(store.zones()) == [ORIGIN]
+
+
+def test_missing_file_is_not_ready_if_its_zone_is_known(store: Store, tmp_path: Path) -> None:
+    served = Changes(store)
+    apply(served, Place(str(tmp_path / "missing"), "example"))
+    apply(served, Place(str(tmp_path / "other.zone")))
+    assert set(store.zones()) == {ORIGIN, b"\5other\0"}
+
+
+def test_good_version_from_elsewhere_is_served_while_there_is_one(
+    store: Store, place: Place, tmp_path: Path
+) -> None:
+    second = Place(str(write_zone(tmp_path / "second.zone", serial=9)))
+    Path(place.path).write_text("@ A not-an-address\n")
+    for order in ((place, second), (second, place)):
+        served = Changes(store)
+        served.rank = [place, second].index
+        for one in order:
+            apply(served, one)
+        assert serial_in(store) == 9
+        served.withdraw(second)
+        assert is_not_ready(store)
+        served.withdraw(place)
+        assert list(store.zones()) == []
+
+
+def test_zone_that_is_not_ready_is_found_in_the_store_after_a_restart(store: Store, place: Place) -> None:
+    Path(place.path).write_text("@ A not-an-address\n")
+    apply(Changes(store), place)
+    served = Changes(store)
+    assert is_not_ready(store), "until the new process has read it"
+    assert served.keep(place) is None
+    assert not apply(served, place).published
+    served.withdraw_strangers()
+    assert is_not_ready(store)
+    write_zone(Path(place.path))
+    served = Changes(store)
+    apply(served, place)
+    served.withdraw_strangers()
+    assert serial_in(store) == 1
+    Path(place.path).write_text("@ A not-an-address\n")
+    served.withdraw(place)
+    apply(served, place)
+    served = Changes(store)
+    assert served.withdraw_strangers() == ["example"]
+    assert list(store.zones()) == []
+
+
 def test_full_disk_is_a_problem_of_that_zone(
     store: Store, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

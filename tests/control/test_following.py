@@ -115,7 +115,12 @@ def test_garbage_keeps_the_last_good_version_of_its_zone_alone(tmp_path: Path, t
     tables.add_zone("good.test")
     tables.add_zone("never.test", ("never.test", "A", "garbage"))
     with running(tmp_path, "-c", write_configuration(tmp_path, tables.url)) as server:
-        assert rcode_of(server, "never.test") == dns.rcode.REFUSED
+        assert rcode_of(server, "never.test") == dns.rcode.SERVFAIL
+        tables.add_zone("gone.test", ("gone.test", "A", "garbage"))
+        wait_until(lambda: rcode_of(server, "gone.test") == dns.rcode.SERVFAIL, "the broken zone is noticed")
+        assert zones_of(server)["gone.test"]["state"] == "not ready"
+        tables.do("DELETE FROM domains WHERE name = 'gone.test'")
+        wait_until(lambda: rcode_of(server, "gone.test") == dns.rcode.REFUSED, "the broken zone is gone")
         tables.add(bad, "x.bad.test", "A", "garbage")
         tables.do(WWW, address="192.0.2.20", name="www.bad.test")
         tables.do(WWW, address="192.0.2.20", name="www.good.test")

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import dns.message
+import dns.name
 import pytest
 
 from tests.control.running import Running, clients, running, wait_until, write_zone
@@ -92,6 +93,30 @@ def test_broken_file_is_served_as_soon_as_it_is_mended(tmp_path: Path, zone: Pat
         assert "1 zone not served, the reasons are above" in server.output
         write_zone(zone)
         wait_until(lambda: server.address_of("www.example") == "192.0.2.10", "the mended file is served")
+
+
+def test_zone_that_is_not_ready_is_servfail_and_never_forwarded(tmp_path: Path, zone: Path) -> None:
+    """RFC 8914 section 4.15. The upstream hears of other names, so it would of these."""
+    zone.write_text("@ A not-an-address\n")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as upstream:
+        upstream.bind(("127.0.0.1", 0))
+        upstream.settimeout(5)
+        config = tmp_path / "pippin.toml"
+        config.write_text(
+            f'[[zone]]\norigin = "example"\nfile = "{zone}"\n'
+            f'[forward]\nupstreams = ["127.0.0.1:{upstream.getsockname()[1]}"]\npatience = 0.2\n'
+        )
+        with running(tmp_path, "-c", str(config)) as server:
+            assert server.address_of("www.example") == "SERVFAIL"
+            assert server.address_of("www.example", tcp=True) == "SERVFAIL"
+            (listed,) = server.do(do="zones")["zones"]
+            assert (listed["zone"], listed["state"], listed["published"]) == ("example", "not ready", False)
+            assert server.status()["workers"][0]["counters"]["not_ready"] == 2
+            assert server.address_of("www.other") == "SERVFAIL"
+            asked = dns.message.from_wire(upstream.recv(1232))
+            assert asked.question[0].name == dns.name.from_text("www.other")
+            write_zone(zone)
+            wait_until(lambda: server.address_of("www.example") == "192.0.2.10", "the mended file is served")
 
 
 def test_same_zone_twice_is_refused_and_the_first_wins(tmp_path: Path, zone: Path) -> None:

@@ -52,7 +52,7 @@ class ZoneText:
 
     origin: dns.name.Name
     text: str
-    kind: str  # "zone" (RFC 1035 master file) or "csv"
+    kind: str  # "zone" (RFC 1035 master file), "csv", or "broken" (a master file that cannot be served)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,7 @@ class _Reader:
         while (text := self._next_top()) is not None:
             word, _, rest = text.partition(" ")
             rest = rest.strip()
-            if word in ("zone", "csv"):
+            if word in ("zone", "csv", "broken"):
                 if cases:
                     raise self.error("zones come before the first case")
                 self._zone(word, rest)
@@ -190,7 +190,7 @@ class _Reader:
                 titles.add(case.slug)
                 cases.append(case)
             else:
-                raise self.error(f"unknown word {word!r}; expected zone, csv, option, only-pippin or case")
+                raise self.error(f"unknown word {word!r}; expected zone, csv, broken, option, only-pippin or case")
         if not cases:
             raise self.error("no case in this file", 1)
         return Scenario(
@@ -236,7 +236,7 @@ class _Reader:
         if kind == "zone" and "$ORIGIN" not in text:
             text = f"$ORIGIN {origin}\n{text}"
         self.zones.append(ZoneText(origin, text, kind))
-        if kind == "csv":
+        if kind != "zone":
             return
         try:
             zone = dns.zone.from_text(text, origin, relativize=False, check_origin=False)

@@ -28,7 +28,7 @@ def start(name: str, scenario: Scenario) -> AbstractContextManager[Server]:
             files.append((zone.origin.to_text(), path))
         return CONFIGURE[name](scenario.settings, files, folder, port)
 
-    return running(configure, [zone.origin.to_text() for zone in scenario.zones])
+    return running(configure, [zone.origin.to_text() for zone in scenario.zones if zone.kind != "broken"])
 
 
 def _without_generate(text: str) -> str:

@@ -39,7 +39,10 @@ def check(files: Files = None, config: Config = None, databases: Databases = Non
     images: dict[bytes, bytes | memoryview] = {}
     rejected: set[Mark] = set()
     places = expand([*given, *places_in(settings)])
-    if not places and not policies:
+    if (forward := settings.forward) is not None:
+        suffixes = f", {count(len(forward.suffix), 'suffix', 'suffixes')}" if forward.suffix else ""
+        typer.echo(f"forward: {count(len(forward.upstreams), 'upstream')}{suffixes}, ok")
+    elif not places and not policies:
         typer.echo("pippin: no zones there; in a folder, they end in " + ", ".join(sorted(ZONE_FILE_ENDINGS)), err=True)
     for prepared in prepare_each(places, seed=0, thorough=True, marks=marks):
         place = prepared.place

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from pippin.control.places import Place
     from pippin.control.supervisor import Started
+    from pippin.forward.settings import ForwardSettings
 
 ZONES_SHOWN = 10
 """Zones that the start-up lines name; of more they give the number."""
@@ -120,11 +121,37 @@ def start_lines(started: Started) -> list[str]:
         lines.append(f"…     {len(started.zones):,} zones in all, {count(records, 'record')}")
     if started.rejected:
         lines.append(f"{count(started.rejected, 'zone')} not served, the reasons are above")
-    if started.zones:
+    lines += _forward_lines(started.forward) if started.forward is not None else []
+    if question := _first_question(started):
         address = started.addresses[0]
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)
-        lines.append(f"try:  dig @{host} -p {address.port} {started.zones[0].zone_name} SOA")
+        lines.append(f"try:  dig @{host} -p {address.port} {question}")
     return lines
+
+
+def _forward_lines(forward: ForwardSettings) -> list[str]:
+    """Which names go where, and who may ask for them."""
+    from pippin.forward.settings import PRIVATE_NETWORKS
+
+    suffixes = [(suffix, upstreams) for suffix, upstreams in forward.suffix.items() if upstreams]
+    lines = [f"forward  {suffix} to {', '.join(upstreams)}" for suffix, upstreams in suffixes[:ZONES_SHOWN]]
+    if len(suffixes) > ZONES_SHOWN:
+        lines.append(f"…        {len(suffixes)} suffixes in all")
+    if forward.upstreams:
+        lines.append(f"forward  all other names to {', '.join(forward.upstreams)}")
+    is_default = forward.allow_forward == PRIVATE_NETWORKS
+    allowed = "this host and private networks" if is_default else ", ".join(forward.allow_forward)
+    return [*lines, f"forward  for clients in {allowed or 'no network at all'}"]
+
+
+def _first_question(started: Started) -> str:
+    """One that this server answers; "" if there is none that is known to have an answer."""
+    if started.zones:
+        return f"{started.zones[0].zone_name} SOA"
+    if started.forward is None:
+        return ""
+    suffixes = [suffix for suffix, upstreams in started.forward.suffix.items() if upstreams]
+    return "example.com" if started.forward.upstreams else f"{suffixes[0]} SOA" if suffixes else ""
 
 
 class _Progress:

@@ -202,7 +202,8 @@ def list_zones(
     now = time.time()
     for zone in shown:
         since = age(now - zone["since"]) if zone["since"] else ""
-        table.add_row(zone["zone"], zone["source"], str(zone["serial"]), f"{zone['records']:,}", since, zone["state"])
+        serial, records = str(zone["serial"]), f"{zone['records']:,}"
+        table.add_row(zone["zone"], zone["source"], serial, records, since, zone["state"])
     Console().print(table)
     if len(shown) < len(zones):
         typer.echo(f"… {len(zones) - len(shown):,} more; `--limit 0` shows all")

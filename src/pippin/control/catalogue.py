@@ -41,13 +41,22 @@ Progress = Callable[[int, int, Place], None]
 class Catalogue:
     """The zones of one server. `sources` gives the places named just now; folders are listed here.
 
-    `progress(done, total, place)` is called after each zone, in the thread. `close` it in the end.
+    `progress(done, total, place)` is called after each zone, in the thread. `is_alone`: what is in no zone here is
+    refused. `close` it in the end.
     """
 
-    def __init__(self, store: Store, sources: Callable[[], Iterable[Place]], progress: Progress) -> None:
+    def __init__(
+        self,
+        store: Store,
+        sources: Callable[[], Iterable[Place]],
+        progress: Progress,
+        *,
+        is_alone: bool = True,
+    ) -> None:
         self._changes = Changes(store)
         self._sources = sources
         self._progress = progress
+        self._is_alone = is_alone
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="zones")
         self._busy = asyncio.Lock()
         self._looking = asyncio.Lock()
@@ -74,6 +83,14 @@ class Catalogue:
     def served(self) -> list[Outcome]:
         """The places whose zones are served, as they were when they were last published."""
         return list(self._changes.served())
+
+    def state_of(self, outcome: Outcome) -> str:
+        """How its zone fares: `ok`, `old version served`, `not ready` (SERVFAIL), `not served` from here."""
+        if outcome.published:
+            return "ok"
+        if outcome.records:
+            return "old version served"
+        return "not ready" if self._changes.is_not_ready(outcome.origin) else "not served"
 
     async def read_first(self) -> None:
         """Read everything, and withdraw what an earlier run left in the store and nothing names any more."""
@@ -427,9 +444,10 @@ class Catalogue:
         except OSError as error:
             log.error("folder cannot be listed, its zones stay as they are", error=error)
             return None
-        if not places and len(files) == len(sources):
+        if not places and len(files) == len(sources) and (sources or self._is_alone):
             names, endings = ", ".join(map(str, sources)), ", ".join(sorted(ZONE_FILE_ENDINGS))
-            log.warning("no zones here, all questions are refused", sources=names, zone_files=endings)
+            refused = ", all questions are refused" if self._is_alone else ""
+            log.warning(f"no zones here{refused}", sources=names, zone_files=endings)
         return places
 
     def _read(self, due: list[Place], quietly: bool = False) -> list[Outcome]:

@@ -4,13 +4,18 @@ In: a zone read, compiled and checked (`control/prepare.py`). Out: an `Outcome` 
 place now and everything that was found wrong. Whatever happens, the zone that was published last stays published
 until a better one replaces it; also over a restart, if the store is kept. Each image carries a note of the files it
 was made from: a zone whose files have not changed is taken from the store as it is.
+
+A zone that some place names but none has a good version of is published as not ready: it gets SERVFAIL, not REFUSED,
+and is never asked of other servers.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +25,7 @@ from pippin import __version__
 from pippin.control.marks import NO_MARKS, Mark, Marks, misplaced
 from pippin.control.places import Place
 from pippin.engine import layout
+from pippin.engine.not_ready import not_ready_image
 from pippin.source.loaded import Dependency
 from pippin.store import StoreError
 from pippin.zone.problem import Problem, Severity
@@ -99,6 +105,10 @@ class Changes:
         self.seed = store.seed
         self._served: dict[Place, Outcome] = {}
         self._place_of: dict[bytes, Place] = {}
+        self._named: dict[Place, bytes] = {}
+        """The zones of places that serve none."""
+        self._named_by: Counter[bytes] = Counter()
+        self._not_ready = {origin for origin in store.zones() if _is_not_ready(store.image(origin))}
         self._stored = dict(_stored_in(store))
         self.marks: Marks = NO_MARKS
         """What policies answer for, in the zones published from now on."""
@@ -115,6 +125,10 @@ class Changes:
     def owner(self, origin: bytes) -> Place | None:
         """The place whose zone of that name is served."""
         return self._place_of.get(origin)
+
+    def is_not_ready(self, origin: bytes) -> bool:
+        """There is no version of that zone, and it gets SERVFAIL."""
+        return origin in self._not_ready
 
     def stored(self, database: Place) -> dict[Place, str]:
         """The zones that an earlier run left in the store from this database, and their versions."""
@@ -141,6 +155,12 @@ class Changes:
 
     def apply(self, new: Prepared) -> Outcome:
         """Publish what was prepared, or say why not."""
+        outcome = self._apply(new)
+        self._name(new.place, b"" if new.place in self._served else new.origin)
+        self._settle(new.origin)
+        return outcome
+
+    def _apply(self, new: Prepared) -> Outcome:
         owner, old = self._place_of.get(new.origin), self._served.get(new.place)
         other = None if owner == new.place else owner
         if other is not None and (new.image is None or self.rank(other) <= self.rank(new.place)):
@@ -157,6 +177,7 @@ class Changes:
             self.withdraw(new.place)
         if other is not None:
             del self._served[other]
+            self._name(other, new.origin)
         outcome = Outcome(
             new.place,
             new.origin,
@@ -178,22 +199,53 @@ class Changes:
     def withdraw_strangers(self) -> list[str]:
         """Stop serving what an earlier run left in the store and no place claims; the names of those zones."""
         self._stored.clear()
-        strangers = [origin for origin in self._store.zones() if origin not in self._place_of]
+        known = self._place_of.keys() | self._named_by.keys()
+        strangers = [origin for origin in self._store.zones() if origin not in known]
         for origin in strangers:
             self._store.withdraw(origin)
+        self._not_ready.difference_update(strangers)
         return [name_of(origin) for origin in strangers]
 
     def _serve(self, outcome: Outcome) -> None:
         self._served[outcome.place] = outcome
         self._place_of[outcome.origin] = outcome.place
+        self._not_ready.discard(outcome.origin)
 
     def withdraw(self, place: Place) -> Outcome | None:
         """Stop serving what came from a place; what that was, None if nothing."""
+        self._name(place, b"")
         outcome = self._served.pop(place, None)
         if outcome is not None:
             del self._place_of[outcome.origin]
-            self._store.withdraw(outcome.origin)
+            if not self._settle(outcome.origin):
+                self._store.withdraw(outcome.origin)
         return outcome
+
+    def _name(self, place: Place, origin: bytes) -> None:
+        """A place that serves nothing names this zone; b"" for none."""
+        if before := self._named.pop(place, b""):
+            self._named_by[before] -= 1
+            if not self._named_by[before]:
+                del self._named_by[before]
+                self._settle(before)
+        if origin:
+            self._named[place] = origin
+            self._named_by[origin] += 1
+
+    def _settle(self, origin: bytes) -> bool:
+        """Publish a zone that is named and not served as not ready, and no other one; whether this one is.
+
+        If there is no room for it, it is REFUSED until the next attempt.
+        """
+        wanted = origin in self._named_by and origin not in self._place_of
+        if wanted and origin not in self._not_ready:
+            with suppress(StoreError, OSError):
+                self._store.publish(origin, not_ready_image(origin, self.seed))
+                self._not_ready.add(origin)
+        elif not wanted and origin in self._not_ready:
+            self._store.withdraw(origin)
+            self._not_ready.discard(origin)
+        return origin in self._not_ready
 
 
 def _rejected(new: Prepared, old: Outcome | None, *why: Problem) -> Outcome:
@@ -221,11 +273,17 @@ def _stored_in(store: Store) -> Iterator[tuple[tuple[str, str | None], _Stored]]
         if image is None:
             continue
         header = layout.read_header(image)
+        if header.flags & layout.NOT_READY:
+            continue
         try:
             note = msgspec.json.decode(image[header.note : header.note + header.note_length], type=_Note)
         except msgspec.DecodeError:
             continue
         yield (note.place, note.origin), _Stored(origin, header.serial, header.records, note)
+
+
+def _is_not_ready(image: memoryview | None) -> bool:
+    return image is not None and bool(image[layout.H_FLAGS] & layout.NOT_READY)
 
 
 def _are_unchanged(files: Iterable[Dependency]) -> bool:

@@ -32,6 +32,7 @@ from pippin.control.policies import Generation, Generations
 from pippin.control.settings import DEFAULT_LISTEN, Settings, SettingsError, read_settings
 from pippin.control.workers import KILL_AFTER, WorkerSlot, worker_count
 from pippin.engine import engine_name
+from pippin.forward.settings import ForwardSettings
 from pippin.serve.listen import Address, ListenError, check_free, is_available, parse_address
 from pippin.serve.loop import ORPHAN_PATIENCE
 from pippin.serve.options import WorkerOptions
@@ -67,6 +68,7 @@ class Started:
     workers: int
     seconds: float
     """From the start to the first answer."""
+    forward: ForwardSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,9 @@ class Supervisor:
         tasks: list[asyncio.Task[None]] = []
         count = worker_count(self._settings.workers)
         self._store = Store.open(folder, 2 * count)
-        self._catalogue = Catalogue(self._store, self._places, self._hooks.progress)
+        self._catalogue = Catalogue(
+            self._store, self._places, self._hooks.progress, is_alone=not self._answers_elsewhere
+        )
         self._generations = Generations(Path(folder), self._policy_files)
         try:
             addresses = self._open_slots(addresses, folder, count)
@@ -141,12 +145,15 @@ class Supervisor:
             if await self._unless_ended(self._read_first()):
                 served, outcomes = self._catalogue.served(), self._catalogue.outcomes()
                 rejected = sum(not outcome.published for outcome in outcomes)
-                if rejected and not served:
+                if rejected and not served and not self._answers_elsewhere:
                     raise NothingToServe
                 may_answer.set()
                 if await self._unless_ended(self._all_answer(tasks)):
                     seconds = time.monotonic() - began
-                    self._hooks.started(Started(tuple(addresses), tuple(served), rejected, count, seconds))
+                    started = Started(
+                        tuple(addresses), tuple(served), rejected, count, seconds, self._settings.forward
+                    )
+                    self._hooks.started(started)
                     notify("READY=1")
             if self._settings.watch:
                 tasks.append(asyncio.create_task(self._catalogue.watch()))
@@ -196,6 +203,12 @@ class Supervisor:
             slot.options = with_policies(slot.options, generation)
         await self._catalogue.set_marks(marks_of(generation))
         await asyncio.gather(self._catalogue.read_first(), self._generations.wait_first_results())
+
+    @property
+    def _answers_elsewhere(self) -> bool:
+        """Names outside the zones are answered too: from other servers, or looked up in databases."""
+        live = any(source.mode == "live" for source in self._settings.source)
+        return live or self._settings.forward is not None
 
     def _places(self) -> list[Place]:
         return [*self._given, *places_in(self._settings)]
@@ -332,7 +345,13 @@ class Supervisor:
             case {"do": "status"}:
                 return {"ok": True, **await self._status()}
             case {"do": "zones"}:
-                return {"ok": True, "zones": [_as_json(outcome) for outcome in self._catalogue.outcomes()]}
+                return {
+                    "ok": True,
+                    "zones": [
+                        {**_as_json(outcome), "state": self._catalogue.state_of(outcome)}
+                        for outcome in self._catalogue.outcomes()
+                    ],
+                }
             case {"do": "stop"}:
                 self._on_signal(signal.SIGTERM)
                 return {"ok": True}

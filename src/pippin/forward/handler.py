@@ -198,14 +198,15 @@ class Forwarding:
         return entry.follow is None and not any(self._zones.deepest(alias) for alias in entry.aliases)
 
     def _way_out(self, found: Answer, qtype: int) -> dns.name.Name | None:
-        """Where an answer from the zones ends in an alias for a name outside them."""
+        """Where an answer from the zones ends in an alias for a name outside them, or in one that is not ready."""
         if qtype in (dns.rdatatype.CNAME, dns.rdatatype.ANY) or found.rcode != dns.rcode.NOERROR:
             return None
         aliases = [rrset for rrset in found.answer if rrset.rdtype == dns.rdatatype.CNAME]
         if not aliases or any(rrset.rdtype == qtype for rrset in found.answer):
             return None
         target: dns.name.Name = aliases[-1][0].target
-        return None if self._zones.deepest(target) is not None else target
+        zone = self._zones.deepest(target)
+        return None if zone is not None and zone.is_ready else target
 
     def _is_allowed(self, client: str) -> bool:
         address = ipaddress.ip_address(client.partition("%")[0])

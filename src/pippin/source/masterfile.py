@@ -105,12 +105,12 @@ def load(path: str, origin: bytes | None = None) -> Loaded:
     The file says it with the owner of its SOA record; where that or another relative name needs an origin first, it
     is the first $ORIGIN, else the file name.
     """
+    fallback = name_from_path(path)
     try:
         text, dependency = read_file(path)
     except OSError as error:
-        return Loaded(origin or b"", b"", (path,), (), (Problem(path, 0, 0, reason(error)),))
+        return Loaded(origin or fallback, b"", (path,), (), (Problem(path, 0, 0, reason(error)),))
     host = MasterFile(path, dependency)
-    fallback = name_from_path(path)
     scanner = Scanner(host, origin or b"", fallback)
     scanner.scan(text)
     problems = problems_of(scanner, host.files)
