@@ -180,6 +180,11 @@ class Live:
             source.close()
 
     @property
+    def most_waiting(self) -> int:
+        """Questions that may wait at the same time."""
+        return IN_LINE * len(self._sources)
+
+    @property
     def dropped(self) -> int:
         return sum(source.dropped for source in self._sources)
 

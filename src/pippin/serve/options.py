@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from pippin.forward.settings import ForwardSettings
 from pippin.policy.protocol import DeclaredPolicy
+from pippin.source.live import LiveSettings
 
 
 class Socket(Struct, frozen=True):
@@ -46,6 +47,8 @@ class WorkerOptions(Struct, frozen=True, forbid_unknown_fields=True):
     drain_timeout: float = 5.0
     client_subnet_from: tuple[str, ...] = ("0.0.0.0/0", "::/0")
     forward: ForwardSettings | None = None
+    live: tuple[LiveSettings, ...] = ()
+    """Sources in which names are looked up; of two with a zone for a name the first one counts."""
     policies: tuple[str, ...] = ()
     """Files of policies, in this order."""
     sources: Mapping[str, bytes] = {}

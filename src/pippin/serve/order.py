@@ -12,12 +12,14 @@ from pippin.transfer.axfr import Pinned, TransferOut
 
 if TYPE_CHECKING:
     from pippin.forward.handler import Forwarding
+    from pippin.serve.live import Live
 
 
 def handlers(
     options: WorkerOptions,
     zones: PublishedZones,
     pinned: Pinned,
+    live: Live | None,
     forwarding: Forwarding | None,
     steered: Handler,
 ) -> tuple[Handler, ...]:
@@ -25,6 +27,7 @@ def handlers(
         Chaos(options.version, options.server_id).handle,  # class CH
         TransferOut(zones.get, options.allow_transfer, pinned).handle,  # AXFR and IXFR
         steered,  # what zones leave to policies
+        *((live.handle,) if live is not None else ()),  # zones that are not loaded
         *((forwarding.handle,) if forwarding is not None else ()),  # what lies outside the zones
         ZoneAnswers(zones).handle,  # everything else
     )

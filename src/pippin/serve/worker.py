@@ -6,10 +6,11 @@ engine calls SLOW is copied into the pipeline and answered later from the same s
 `python -m pippin.serve.worker FD` runs one as a process: a fresh interpreter, told what to do through the control
 socket FD by one JSON object a line:
 
-    control -> worker   the `WorkerOptions`, then {"do": "start" | "drain" | "stop" | "policies" | "forwarding"}
+    control -> worker   the `WorkerOptions`, then {"do": "start" | "drain" | "stop" | "policies" | "forwarding" | "live"}
     worker -> control   {"event": "ready" | "answering"}, or {"event": "failed", "problems": [...]} and the end
                         {"event": "policies", "policies": [...]}, their statistics
                         {"event": "forwarding", "forwarding": {...} | null}, its statistics
+                        {"event": "live", "live": [...]}, those of live sources
 
 What it counts stands in its page of the store. A worker whose control process is gone goes on answering for
 `ORPHAN_PATIENCE` seconds.
@@ -49,10 +50,12 @@ from pippin.serve.options import WorkerOptions
 from pippin.serve.order import handlers
 from pippin.serve.tcp import TcpLimits, TcpServer
 from pippin.serve.zones import PublishedZones
+from pippin.source.live import LookUpError
 from pippin.store import Reader
 
 if TYPE_CHECKING:
     from pippin.forward.handler import Forwarding, ForwardingStatistics
+    from pippin.serve.live import Live, LiveStatistics
     from pippin.serve.policies import PolicyStatistics
     from pippin.serve.steering import PolicySet, Steering
 
@@ -84,6 +87,9 @@ FILES_BESIDE_CLIENTS = 64
 
 LONGEST_LINE = 64 << 20
 """Octets of the longest thing that control says: options with the text of all policies, and rows of all targets."""
+
+SWITCH_INTERVAL = 0.0005
+"""Seconds after which a thread that looks something up lets the loop go on, if it wants to: ten times as often as usual."""
 
 TICK = 0.25
 """Seconds between two looks at the store when there is no traffic."""
@@ -117,6 +123,7 @@ class Worker:
                 seed=reader.seed,
                 subnet_from=options.client_subnet_from,
                 forward_for=options.forward.allow_forward if options.forward is not None else (),
+                live=bool(options.live),
             ),
             reader.counters(),
         )
@@ -133,15 +140,18 @@ class Worker:
             from pippin.forward.handler import Forwarding  # 20 ms that others need not take
 
             self._forwarding = Forwarding(options.forward, zones)
+        self._live = self._open_live() if options.live else None
         self._steering: Steering | None = None
         if policies is not None:
             self.set_policies(policies)
         self._refreshes: set[asyncio.Task[None]] = set()
         self._pipeline = Pipeline(
-            handlers(options, zones, reader.pinned, self._forwarding, self._steer),
+            handlers(options, zones, reader.pinned, self._live, self._forwarding, self._steer),
             queue_size=options.queue_size,
-            # Clients that wait for upstreams take no place from those that wait for us.
-            concurrency=CONCURRENCY + (options.forward.in_flight if options.forward is not None else 0),
+            # Clients that wait for upstreams or look-ups take no place from those that wait for us.
+            concurrency=CONCURRENCY
+            + (options.forward.in_flight if options.forward is not None else 0)
+            + (self._live.most_waiting if self._live is not None else 0),
         )
         self._tcp = TcpServer(
             self._responder.answer_stream,
@@ -172,6 +182,23 @@ class Worker:
     def forwarding_statistics(self) -> ForwardingStatistics | None:
         """What was forwarded, and how each upstream has been doing; None if nothing is."""
         return None if self._forwarding is None else self._forwarding.statistics()
+
+    def live_statistics(self) -> list[LiveStatistics]:
+        """How each live source has been doing."""
+        return [] if self._live is None else self._live.statistics()
+
+    def _open_live(self) -> Live:
+        from pippin.serve.live import Live  # as little
+
+        # The threads must not keep the loop waiting for as long as Python lets them by itself.
+        sys.setswitchinterval(SWITCH_INTERVAL)
+        return Live(
+            self._options.live,
+            self._zones,
+            is_last=self._options.forward is None,
+            entries=self._options.cache_size,
+            octets=self._options.cache_bytes,
+        )
 
     async def _steer(self, query: Query) -> Outcome | None:
         return None if self._steering is None else await self._steering.handle(query)
@@ -211,6 +238,8 @@ class Worker:
             task.cancel()
         if self._forwarding is not None:
             await self._forwarding.close()
+        if self._live is not None:
+            self._live.close()
         for sock, _ in self._endpoints:
             sock.close()
         self._endpoints.clear()
@@ -226,7 +255,7 @@ class Worker:
         self._counters[C_TCP_REFUSED] = tcp.refused
         self._counters[C_TCP_TIMEOUTS] = tcp.idle_closed + tcp.cut_off
         slow = self._pipeline.statistics()
-        self._counters[C_QUEUE_DROPPED] = slow.dropped
+        self._counters[C_QUEUE_DROPPED] = slow.dropped + (self._live.dropped if self._live is not None else 0)
         self._counters[C_SLOW_FAILED] = slow.failed
         if self._steering is not None:
             self._steering.tick()
@@ -234,16 +263,19 @@ class Worker:
         self._ticker = asyncio.get_running_loop().call_later(TICK, self._tick)
 
     def _refresh(self) -> None:
-        """Have forwarded answers that are in use asked for anew before their time ends."""
-        if (forwarding := self._forwarding) is None:
+        """Have answers from elsewhere that are in use asked for anew before their time ends."""
+        if self._forwarding is None and self._live is None:
             return
         for wire in self._responder.take_due():
-            task = asyncio.get_running_loop().create_task(self._refresh_one(forwarding, wire))
+            task = asyncio.get_running_loop().create_task(self._refresh_one(wire))
             self._refreshes.add(task)
             task.add_done_callback(self._refreshes.discard)
 
-    async def _refresh_one(self, forwarding: Forwarding, wire: bytes) -> None:
-        reply = await forwarding.refresh(Query(wire, ("", 0), Transport.UDP))
+    async def _refresh_one(self, wire: bytes) -> None:
+        query = Query(wire, ("", 0), Transport.UDP)
+        reply = None if self._live is None else await self._live.refresh(query)
+        if reply is None and self._forwarding is not None:
+            reply = await self._forwarding.refresh(query)
         if reply is not None and reply.ttl:
             self._responder.remember(wire, int(time.time()), reply)
 
@@ -318,6 +350,7 @@ class Process:
         self._writer = writer
         self._worker: Worker | None = None
         self._policies: PolicySet | None = None
+        self._has_failed = False
 
     async def run(self) -> int:
         """Do what the control process says until it says stop, or has been gone for long enough; the exit code."""
@@ -327,7 +360,8 @@ class Process:
         if options.core is not None:
             os.sched_setaffinity(0, {options.core})
         upstreams = 0 if options.forward is None else 2 * options.forward.in_flight
-        allow_files(options.tcp_clients + upstreams + FILES_BESIDE_CLIENTS)
+        databases = 2 * sum(source.concurrency for source in options.live)
+        allow_files(options.tcp_clients + upstreams + databases + FILES_BESIDE_CLIENTS)
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
         loop.add_signal_handler(signal.SIGTERM, stop.set)
@@ -339,7 +373,7 @@ class Process:
         commands.cancel()
         if self._worker is not None:
             await self._worker.drain(options.drain_timeout)
-        return 0
+        return int(self._has_failed)
 
     async def _load_policies(self, options: WorkerOptions) -> bool:
         """Import what users have programmed; False, and control knows why, if there is no answering from that."""
@@ -357,16 +391,24 @@ class Process:
         while line := await self._reader.readline():
             match msgspec.json.decode(line)["do"]:
                 case "start":
-                    reader = Reader(options.store, options.index)
-                    self._worker = Worker(options, reader, self._policies)
+                    try:
+                        self._worker = Worker(options, Reader(options.store, options.index), self._policies)
+                    except LookUpError as error:
+                        self._tell("failed", problems=[str(error)])
+                        self._has_failed = True
+                        stop.set()
+                        continue
                     await self._worker.start()
                     self._tell("answering")
                 case "policies":
-                    known = [] if self._worker is None else self._worker.policy_statistics()
-                    self._tell("policies", policies=known)
+                    policies = [] if self._worker is None else self._worker.policy_statistics()
+                    self._tell("policies", policies=policies)
                 case "forwarding":
                     counted = None if self._worker is None else self._worker.forwarding_statistics()
                     self._tell("forwarding", forwarding=counted)
+                case "live":
+                    sources = [] if self._worker is None else self._worker.live_statistics()
+                    self._tell("live", live=sources)
                 case "drain":
                     stop.set()
                 case "stop":
