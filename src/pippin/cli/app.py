@@ -11,6 +11,7 @@ from pippin.cli.convert import convert
 from pippin.cli.database import database_app
 from pippin.cli.explain import explain
 from pippin.cli.health import health_app
+from pippin.cli.redis import redis_app
 from pippin.cli.reload import reload
 from pippin.cli.serve import serve
 from pippin.cli.simulate import simulate
@@ -59,4 +60,5 @@ app.command()(simulate)
 app.command()(convert)
 app.add_typer(database_app, name="database")
 app.add_typer(health_app, name="health")
+app.add_typer(redis_app, name="redis")
 app.add_typer(zone_app, name="zone")

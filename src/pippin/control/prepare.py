@@ -30,29 +30,36 @@ def prepare(place: Place, seed: int, *, thorough: bool = False, marks: Marks = N
 
     Errors are always found, warnings only in zones up to `WARNED_SIZE` unless `thorough`.
     """
-    if place.database is not None and place.origin is not None:
-        # Not on top: who has no database needs no driver.
-        from pippin.source.database import load_zone
-
-        loaded = load_zone(place.database, place.origin)
-    else:
-        loaded = load(place.path, place.origin)
-    return prepare_loaded(place, loaded, seed, thorough=thorough, marks=marks)
+    return prepare_loaded(place, _load(place), seed, thorough=thorough, marks=marks)
 
 
 def prepare_each(
     places: Iterable[Place], seed: int, *, thorough: bool = False, marks: Marks = NO_MARKS
 ) -> Iterator[Prepared]:
     """`prepare` for each place, and for each zone of a whole database, which is read in one go."""
+    for place, loaded in load_each(places):
+        yield prepare_loaded(place, loaded, seed, thorough=thorough, marks=marks)
+
+
+def load_each(places: Iterable[Place]) -> Iterator[tuple[Place, Loaded]]:
+    """The records of each place, and of each zone of a whole database."""
     for place in places:
         if place.database is None or place.origin is not None:
-            yield prepare(place, seed, thorough=thorough, marks=marks)
+            yield place, _load(place)
             continue
         from pippin.source.database import load_all
 
         for name, loaded in load_all(place.database):
-            zone = replace(place, origin=name or None)
-            yield prepare_loaded(zone, loaded, seed, thorough=thorough, marks=marks)
+            yield replace(place, origin=name or None), loaded
+
+
+def _load(place: Place) -> Loaded:
+    if place.database is None or place.origin is None:
+        return load(place.path, place.origin)
+    # Not on top: who has no database needs no driver.
+    from pippin.source.database import load_zone
+
+    return load_zone(place.database, place.origin)
 
 
 def prepare_loaded(

@@ -105,6 +105,10 @@ class Database(Protocol):
 
 def open_database(url: DatabaseURL) -> Database:
     """Imports the driver, which takes a tenth of a second. `DatabaseError` if there is none, or the URL is wrong."""
+    if url.is_redis:
+        from pippin.source.redis.database import RedisDatabase
+
+        return RedisDatabase(url)
     from pippin.source.sql.database import SQLDatabase
 
     return SQLDatabase(url)

@@ -13,6 +13,7 @@ from pathlib import Path
 INTERVAL = 1.0
 
 SCHEMES = ("sqlite", "postgresql", "postgres", "mariadb", "mysql")
+REDIS_SCHEMES = ("redis", "rediss", "unix", "valkey", "valkeys")
 
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9]*)(?:\+[a-z0-9_]+)?://(?P<rest>.*)", re.DOTALL)
 _SECRET_OPTION = re.compile(r"([?&][a-z_]*(?:password|passwd|pass|secret|token)=)[^&]*", re.IGNORECASE)
@@ -37,11 +38,15 @@ class DatabaseURL:
     def scheme(self) -> str:
         return self.url.partition("://")[0].partition("+")[0]
 
+    @property
+    def is_redis(self) -> bool:
+        return self.scheme in REDIS_SCHEMES
+
 
 def is_database(text: str) -> bool:
-    """Whether this is the URL of an SQL database, and no file name."""
+    """Whether this is the URL of a database, Redis included, and no file name."""
     match = _URL.fullmatch(text)
-    return match is not None and match["scheme"] in SCHEMES
+    return match is not None and match["scheme"] in SCHEMES + REDIS_SCHEMES
 
 
 def masked(url: str) -> str:
@@ -60,11 +65,15 @@ def masked(url: str) -> str:
 def parse_url(text: str, folder: Path | None = None, interval: float = INTERVAL) -> DatabaseURL:
     """Check and normalise a URL; `DatabaseError` says what is wrong. A relative SQLite path starts at `folder`."""
     match = _URL.fullmatch(text.strip())
-    if match is None or match["scheme"] not in SCHEMES:
+    if match is None or match["scheme"] not in SCHEMES + REDIS_SCHEMES:
         raise DatabaseError(
             f"{masked(text)!r} is no database URL; right would be sqlite:///zones.db, "
-            "postgresql://user:password@host/name or mysql://user:password@host/name"
+            "postgresql://user:password@host/name, mysql://user:password@host/name or redis://:password@host/0"
         )
+    if match["scheme"] in REDIS_SCHEMES:
+        from pippin.source.redis.url import normalised
+
+        return DatabaseURL(normalised(text), interval)
     scheme, rest = match["scheme"], match["rest"]
     if scheme == "sqlite":
         path = rest.removeprefix("/")
