@@ -83,6 +83,7 @@ def test_first_listed_source_wins_and_all_are_reported(tmp_path: Path, first: Ta
             winner = "both.zone" if name == "both.test" else "postgresql://"
             assert f"zone {name} is served from {winner}" in problem
             assert problem in server.output
+        assert {zones[key]["state"] for key in beaten} == {"another source"}
         assert zones["both.test", "both.zone"]["serial"] == 7
 
 

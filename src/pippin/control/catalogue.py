@@ -85,9 +85,11 @@ class Catalogue:
         return list(self._changes.served())
 
     def state_of(self, outcome: Outcome) -> str:
-        """How its zone fares: `ok`, `old version served`, `not ready` (SERVFAIL), `not served` from here."""
+        """How its zone fares: `ok`, `old version served`, `another source` serves it, `not ready` (SERVFAIL)."""
         if outcome.published:
             return "ok"
+        if outcome.place in self._beaten:
+            return "another source"
         if outcome.records:
             return "old version served"
         return "not ready" if self._changes.is_not_ready(outcome.origin) else "not served"
