@@ -63,6 +63,8 @@ def places_in(settings: Settings) -> Iterator[Place]:
     if settings.zones is not None:
         yield Place(settings.zones)
     for source in settings.source:
+        if source.mode == "live":
+            continue  # nothing of it is loaded; workers ask it themselves
         assert source.url is not None  # reading the settings has put it there
         yield database_place(parse_url(source.url, interval=source.interval))
 

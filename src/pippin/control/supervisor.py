@@ -385,6 +385,7 @@ class Supervisor:
         served = self._catalogue.served()
         about_policies = await asyncio.gather(*(self._ask(slot, "policies") for slot in self._slots))
         about_forwarding = await asyncio.gather(*(self._ask(slot, "forwarding") for slot in self._slots))
+        about_live = await asyncio.gather(*(self._ask(slot, "live") for slot in self._slots))
         return {
             "version": __version__,
             "engine": engine_name(),
@@ -402,9 +403,10 @@ class Supervisor:
                     "counters": self._counters(slot),
                     "policies": policies or [],
                     "forwarding": forwarding,
+                    "live": live or [],
                 }
-                for slot, policies, forwarding in zip(
-                    self._slots, about_policies, about_forwarding, strict=True
+                for slot, policies, forwarding, live in zip(
+                    self._slots, about_policies, about_forwarding, about_live, strict=True
                 )
             ],
             "policies": {
@@ -416,7 +418,8 @@ class Supervisor:
 
     async def _ask(self, slot: WorkerSlot, what: str) -> Any:
         """What a worker says about one of these, if it does it at all."""
-        does = slot.options.policies if what == "policies" else slot.options.forward
+        options = slot.options
+        does = {"policies": options.policies, "forwarding": options.forward, "live": options.live}[what]
         return await slot.ask(what) if does else None
 
     def _counters(self, slot: WorkerSlot) -> dict[str, int]:
@@ -453,6 +456,7 @@ def worker_options(
         store=folder,
         cookie_secret=cookie_secret,
         core=core,
+        live=tuple(source.live for source in settings.source if source.mode == "live"),
         **{name: getattr(settings, name) for name in shared},
     )
 

@@ -6,7 +6,8 @@ engine calls SLOW is copied into the pipeline and answered later from the same s
 `python -m pippin.serve.worker FD` runs one as a process: a fresh interpreter, told what to do through the control
 socket FD by one JSON object a line:
 
-    control -> worker   the `WorkerOptions`, then {"do": "start" | "drain" | "stop" | "policies" | "forwarding" | "live"}
+    control -> worker   the `WorkerOptions`, then
+                        {"do": "start" | "drain" | "stop" | "policies" | "forwarding" | "live"}
     worker -> control   {"event": "ready" | "answering"}, or {"event": "failed", "problems": [...]} and the end
                         {"event": "policies", "policies": [...]}, their statistics
                         {"event": "forwarding", "forwarding": {...} | null}, its statistics
@@ -89,7 +90,7 @@ LONGEST_LINE = 64 << 20
 """Octets of the longest thing that control says: options with the text of all policies, and rows of all targets."""
 
 SWITCH_INTERVAL = 0.0005
-"""Seconds after which a thread that looks something up lets the loop go on, if it wants to: ten times as often as usual."""
+"""Seconds after which a thread that looks something up lets the loop go on: a tenth of what Python has by itself."""
 
 TICK = 0.25
 """Seconds between two looks at the store when there is no traffic."""
