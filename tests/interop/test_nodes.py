@@ -64,9 +64,9 @@ class Node:
     def wait_address(self, name: str, address: str) -> None:
         wait_until(lambda: self.address_of(name) == address, f"{self.machine.name} has {address} for {name}")
 
-    def pippin(self, *arguments: str) -> str:
+    def pippin(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "pippin", *arguments, "--control", str(self.server.control)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 class Site:
@@ -248,7 +248,10 @@ def test_node_that_is_cut_off_goes_on_and_catches_up(
             assert abs(status["behind_since"] - since) < NOTICED_WITHIN
             assert status["error"]
             assert not here.is_away()
-            assert "away, perhaps behind since" in there.pippin("status")
+            shown = there.pippin("status", "--max-behind", "0.1")
+            assert (shown.returncode, "away, perhaps behind since" in shown.stdout) == (1, True)
+            assert there.pippin("status", "--max-behind", "3600").returncode == 0
+            assert here.pippin("status", "--max-behind", "0.1").returncode == 0
             tables.add_zone("new.test")
             tables.do("DELETE FROM domains WHERE name = 'gone.test'")
             tables.do(WWW, address=address_of(3), name="www.two.test")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from typing import Annotated, Any
+from typing import Annotated, Any, Optional
 
 import typer
 
-from pippin.cli.common import Config, Control, age, ask, count
+from pippin.cli.common import FAILED, Config, Control, age, ask, count
 
 POLICY_COUNTS = ("hits", "evaluations", "failures", "overruns", "fallbacks", "fail_open", "rests", "impure")
 """What is shown of a policy; `--json` has more."""
@@ -20,9 +20,34 @@ def status(
     config: Config = None,
     control: Control = None,
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    max_behind: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(
+            metavar="SECONDS",
+            min=0,
+            help="Exit code 1 if a source may have had changes for longer that are not served, or a worker is silent.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
-    """Version, engine, zones, policies, and every worker with its counters."""
+    """Version, engine, zones, sources, policies, and every worker with its counters."""
     answer = ask(control, config, {"do": "status"})
+    _show(answer, json)
+    if max_behind is not None and (_behind(answer["databases"]) > max_behind or not _all_answer(answer["workers"])):
+        raise typer.Exit(FAILED)
+
+
+def _behind(databases: list[dict[str, Any]]) -> float:
+    """Seconds for which the worst source may have had changes that are not here; 0: none has."""
+    now = time.time()
+    return max((now - one["behind_since"] for one in databases if one["behind_since"] is not None), default=0.0)
+
+
+def _all_answer(workers: list[dict[str, Any]]) -> bool:
+    return all(worker["answering"] for worker in workers)
+
+
+def _show(answer: dict[str, Any], json: bool) -> None:
     if json:
         import msgspec
 
