@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from pippin.policy.inspect import inspect
 
 TEXT = """
@@ -55,3 +57,21 @@ def test_check_shows_them_and_fails_for_errors_only(tmp_path: Path) -> None:
         assert f"{file}:12:16: warning: random.choice() draws once and is remembered" in result.stdout
         assert (f"{file}:14: ZeroDivisionError" in result.stdout) == bool(code)
         assert last in result.stdout
+
+
+def test_modules_that_were_imported_are_looked_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "placing").mkdir()
+    (tmp_path / "placing" / "__init__.py").write_text("from .draws import pick_placing\n")
+    (tmp_path / "placing" / "draws.py").write_text(
+        "import random\n\n\ndef pick_placing(client):\n    return random.choice([client.country])\n"
+    )
+    (tmp_path / "traffic.py").write_text(
+        "from pippin import Policies\nimport placing\n\npolicies = Policies()\n\n\n"
+        "@policies.answer('www.example', 'A')\ndef www(client):\n    return placing.pick_placing(client)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    loaded, problems = inspect(["traffic.py"])
+    assert not loaded.has_errors
+    assert [(problem.file, problem.line) for problem in problems] == [(str(tmp_path / "placing" / "draws.py"), 5)] * 2
+    assert problems[0].message.startswith("random.choice() draws once")
+    assert problems[1].message.startswith("client.country needs a MaxMind database")

@@ -7,6 +7,7 @@ import textwrap
 import pytest
 
 from pippin.policy.purity import facts_read, suspicions
+from pippin.policy.written import Beside
 from pippin.zone.problem import Severity
 
 TOP = """
@@ -80,7 +81,7 @@ def warnings(body: str, decorator: str = DECORATOR, start: str = "def a(client, 
         ("return environ['SITE']", "1:12 os.environ is read once"),
         ("return os.getenv('SITE')", "1:12 os.getenv() is read once"),
         ("return open('sites').read()", "1:12 open() is read once and remembered, and holds up every query"),
-        ("return Path('sites').read_text()", "1:12 read_text() is read once"),
+        ("return Path('sites').read_text()", "1:12 pathlib.Path.read_text() is read once"),
         (
             "return httpx.get('http://x')",
             "1:12 httpx.get() holds up every query of this worker, and what it finds is remembered",
@@ -160,6 +161,177 @@ def test_coroutine_may_await_but_not_block() -> None:
     assert len(warnings("await x()\nreturn time.time()", start=start)) == 1
 
 
+def beside(**modules: str) -> dict[str, Beside]:
+    packages = {name.rpartition("__")[0] for name in modules}
+    return {
+        name.replace("__", "."): Beside(
+            f"/{name}/__init__.py" if name in packages else f"/{name}.py", textwrap.dedent(source)
+        )
+        for name, source in modules.items()
+    }
+
+
+def found_beside(policy: str, **modules: str) -> list[str]:
+    text = f"from pippin import Policies\npolicies = Policies()\n{textwrap.dedent(policy)}"
+    return [str(problem) for problem in suspicions(text, "traffic.py", beside(**modules))]
+
+
+HELPERS = """
+import random
+import time as clock
+
+seen = {}
+mode = "calm"
+
+
+def pick(client):
+    return _draw()
+
+
+def _draw():
+    return random.choice([1, 2])
+
+
+def late():
+    return clock.time() > 0
+
+
+def switch():
+    global mode
+    mode = "busy"
+
+
+class Balancer:
+    def __init__(self):
+        self.count = 0
+
+    def next(self):
+        self.count += 1
+        return self._later()
+
+    def _later(self):
+        return clock.time()
+
+
+balancer = Balancer()
+"""
+
+
+@pytest.mark.parametrize(
+    ("imports", "body", "found"),
+    [
+        ("import helpers", "helpers.pick(client)", ["/helpers.py:14:12: warning: random.choice() draws once"]),
+        ("import helpers as h", "h.late()", ["/helpers.py:18:12: warning: time.time() is not seen by the memo"]),
+        ("from helpers import pick", "pick(client)", ["/helpers.py:14:12: warning: random.choice() draws"]),
+        ("from helpers import pick as p", "p(client)", ["/helpers.py:14:12: warning: random.choice() draws"]),
+        ("from helpers import *", "pick(client)", ["/helpers.py:14:12: warning: random.choice() draws"]),
+        ("from helpers import pick\np = pick", "p(client)", ["/helpers.py:14:12: warning: random.choice() draws"]),
+        (
+            "from functools import partial\nfrom helpers import pick\np = partial(pick, 1)",
+            "p()",
+            ["/helpers.py:14:12: warning: random.choice() draws"],
+        ),
+        ("import lib", "lib.pick(client)", ["/helpers.py:14:12: warning: random.choice() draws"]),
+        ("from lib.deep import pick", "pick(client)", ["/helpers.py:14:12: warning: random.choice() draws"]),
+        ("import lib.deep", "lib.deep.pick(client)", ["/helpers.py:14:12: warning: random.choice() draws"]),
+        (
+            "from helpers import balancer",
+            "balancer.next()",
+            [
+                "/helpers.py:31:9: warning: self.count is changed here, but the function is not run for each query",
+                "/helpers.py:35:16: warning: time.time() is not seen",
+            ],
+        ),
+        ("from helpers import Balancer", "Balancer().next()", ["/helpers.py:35:16: warning: time.time() is not seen"]),
+        ("import helpers", "helpers.seen.get(1)", []),
+        ("import helpers", "helpers.seen.update(a=1)", ["traffic.py:6:12: warning: helpers.seen is changed here"]),
+        (
+            "import helpers",
+            "helpers.mode",
+            ["traffic.py:6:12: warning: helpers.mode is changed in line 23 of /helpers.py, which the memo does not"],
+        ),
+        ("from helpers import mode", "mode", ["traffic.py:6:12: warning: mode is changed in line 23 of /helpers.py"]),
+        ("import elsewhere", "elsewhere.pick(client)", []),
+        ("import circle", "circle.pick(client)", []),
+        ("import broken", "broken.pick(client)", []),
+    ],
+)
+def test_modules_beside_are_followed(imports: str, body: str, found: list[str]) -> None:
+    policy = f"{imports}\n{DECORATOR}def a(client):\n    return {body}\n"
+    extra = imports.count("\n")
+    told = found_beside(
+        policy,
+        helpers=HELPERS,
+        lib="from .deep import pick",
+        lib__deep="from helpers import pick",
+        circle="from circle2 import pick",
+        circle2="from circle import pick\n\n\ndef other():\n    return other()",
+        broken="def (",
+    )
+    assert len(told) == len(found)
+    for one, start in zip(told, found, strict=True):
+        assert one.startswith(start.replace(":6:", f":{6 + extra}:"))
+
+
+@pytest.mark.parametrize(
+    ("policy", "found"),
+    [
+        (
+            "def make():\n    count = 0\n    @policies.answer('a', 'A')\n    def a():\n        nonlocal count\n"
+            "        count += 1\n        return str(count)\n",
+            "8:9: warning: count is changed here",
+        ),
+        (
+            "def make(seen):\n    @policies.answer('a', 'A')\n    def a():\n        seen.append(1)\n",
+            "6:9: warning: seen is changed here",
+        ),
+        (
+            "def pick(n, seen=[]):\n    seen.append(n)\n    return n\n\n"
+            "@policies.answer('a', 'A')\ndef a():\n    return pick(1)\n",
+            "4:5: warning: seen is changed here",
+        ),
+        (
+            "@policies.answer('a', 'A')\ndef a():\n    import time\n    return time.monotonic()\n",
+            "6:12: warning: time.monotonic() is not seen",
+        ),
+        (
+            "draw = lambda: uuid4()\nfrom uuid import uuid4\n@policies.answer('a', 'A')\n"
+            "def a():\n    return draw()\n",
+            "3:16: warning: uuid.uuid4() draws once",
+        ),
+        (
+            "import sqlite3\ndb = sqlite3.connect('x')\n@policies.answer('a', 'A')\n"
+            "def a():\n    return db.execute('')\n",
+            "7:12: warning: sqlite3.connect.execute() holds up",
+        ),
+        (
+            "from pathlib import Path\nflag = Path('flag')\n@policies.answer('a', 'A')\n"
+            "def a():\n    return flag.exists()\n",
+            "7:12: warning: pathlib.Path.exists() is read once",
+        ),
+        (
+            "import psutil\n@policies.answer('a', 'A')\ndef a():\n    return psutil.cpu_percent()\n",
+            "6:12: warning: psutil.cpu_percent() is measured once",
+        ),
+    ],
+)
+def test_ways_to_keep_something_from_call_to_call(policy: str, found: str) -> None:
+    (told,) = found_beside(policy)
+    assert told.startswith(f"traffic.py:{found}")
+
+
+def test_what_is_read_when_the_file_is_imported_is_fine() -> None:
+    policy = "import os, time\nSITE = os.getenv('SITE', '')\nBEGAN = time.time()\n"
+    policy += "@policies.answer('a', 'A')\ndef a(name):\n    return SITE.lower() + str(BEGAN.real)\n"
+    assert found_beside(policy) == []
+
+
+def test_facts_that_helpers_read() -> None:
+    policy = "import near\n@p.answer('a', 'A')\ndef a(client):\n    return near.of(client)\n"
+    other = beside(near="def of(client):\n    return client.country\n")
+    assert list(facts_read(policy, "traffic.py", other)) == [("country", "/near.py", 2, 12)]
+
+
 def test_other_functions_of_the_file_may_do_what_they_like() -> None:
     assert suspicions(TOP + "def probe(address):\n    return httpx.get(address)\n", "traffic.py") == []
 
@@ -179,4 +351,4 @@ def test_what_is_no_python_has_no_suspicions() -> None:
 def test_facts_that_policies_read() -> None:
     text = '@p.answer("a", "A")\ndef a(client):\n    return client.country\n\n\n'
     text += "def b(client):\n    return client.city\n"
-    assert list(facts_read(text)) == [("country", 3, 12)]
+    assert list(facts_read(text)) == [("country", "", 3, 12)]

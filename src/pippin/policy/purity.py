@@ -1,8 +1,8 @@
 """What in a policy file would be remembered wrongly, read from its source: nothing is run here.
 
 A policy's answer is kept under the facts that it read. So whatever else it depends on must not change, and what it
-does besides answering happens once, not for each query. Looked at are the functions that `answer` decorates and the
-functions of the same file that they call. A policy with `memo=False` may depend on anything.
+does besides answering happens once, not for each query. Looked at are the functions that `answer` decorates and those
+that they call, in the same file or in modules beside it. A policy with `memo=False` may depend on anything.
 
 This finds what is written plainly. The server finds the rest: it runs a sample of remembered answers again.
 """
@@ -10,214 +10,103 @@ This finds what is written plainly. The server finds the rest: it runs a sample 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from typing import TypeAlias
 
+from pippin.policy.impure import (
+    BLOCKING,
+    CHANGE,
+    CHANGING_METHODS,
+    IS_FILE,
+    IS_TIME,
+    MANY,
+    READING_METHODS,
+    VALUES,
+    said_of,
+)
+from pippin.policy.written import (
+    Beside,
+    Function,
+    Module,
+    Modules,
+    Reached,
+    body_of,
+    locals_of,
+    outside_names,
+)
 from pippin.zone.problem import Problem, Severity
 
-_DRAW = (
-    "draws once and is remembered; return a plan instead, weighted(), rotate() or sticky(), which is drawn "
-    "from for each query"
-)
-_TIME = (
-    "is not seen by the memo, so the answer outlives the moment; take the parameter `now`: now.hour, "
-    "now.at('Europe/Prague').weekday"
-)
-_ENVIRONMENT = "is read once and remembered; read it outside the function, when the file is imported"
-_FILE = (
-    "is read once and remembered, and holds up every query meanwhile; read it outside the function, when the file is "
-    "imported"
-)
-_NETWORK = (
-    "holds up every query of this worker, and what it finds is remembered for good; let a health check or a load "
-    "source ask (health.up, health.load), or make the policy `async def`, which is asked again after its TTL"
-)
-_SLEEP = "holds up every query of this worker"
-_HASH = "differs from process to process; sticky() makes the same choice everywhere"
+Variable: TypeAlias = tuple[str, str]
+"""A module's name and that of a variable in it."""
 
-_CALLS = {
-    "random": _DRAW,
-    "secrets": _DRAW,
-    "numpy.random": _DRAW,
-    "uuid.uuid1": _DRAW,
-    "uuid.uuid4": _DRAW,
-    "os.urandom": _DRAW,
-    "time.sleep": _SLEEP,
-    "time": _TIME,
-    "datetime.datetime.now": _TIME,
-    "datetime.datetime.utcnow": _TIME,
-    "datetime.datetime.today": _TIME,
-    "datetime.date.today": _TIME,
-    "os.getenv": _ENVIRONMENT,
-    "open": _FILE,
-    "io.open": _FILE,
-    "os.listdir": _FILE,
-    "os.scandir": _FILE,
-    "os.stat": _FILE,
-    "os.path.exists": _FILE,
-    "input": _FILE,
-    "requests": _NETWORK,
-    "urllib.request": _NETWORK,
-    "urllib3": _NETWORK,
-    "http.client": _NETWORK,
-    "httpx": _NETWORK,
-    "socket": _NETWORK,
-    "subprocess": _NETWORK,
-    "os.system": _NETWORK,
-    "os.popen": _NETWORK,
-    "sqlite3": _NETWORK,
-    "psycopg": _NETWORK,
-    "psycopg2": _NETWORK,
-    "pymysql": _NETWORK,
-    "redis": _NETWORK,
-    "dns.resolver": _NETWORK,
-    "hash": _HASH,
-}
-"""What is called, by its full name or the module it is from; the longest match counts."""
-
-_BLOCKING = frozenset({_NETWORK, _FILE})
-"""What is no fault where a coroutine awaits it."""
-
-_VALUES = {"os.environ": _ENVIRONMENT}
-"""What is looked at without a call."""
-
-_READING_METHODS = frozenset({"read_text", "read_bytes"})
-"""Of `pathlib.Path`."""
-
-_CHANGING_METHODS = frozenset(
-    (
-        *("add", "append", "appendleft", "clear", "discard", "extend", "insert", "pop", "popitem", "popleft"),
-        *("remove", "reverse", "setdefault", "sort", "update"),
-    )
-)
-"""Of the built-in containers."""
-
-_CHANGE = (
-    "is changed here, but the function is not run for each query: the server counts queries itself (`pippin status`); "
-    "for turns there is rotate(), for load health.load()"
-)
-
-_MANY = {
-    "address": "puts every single address into the memo's key; client.subnet() or client.network is enough mostly",
-    "resolver": "puts every single resolver into the memo's key; client.resolver_subnet() is enough mostly",
-}
-
-Function = ast.FunctionDef | ast.AsyncFunctionDef
+_MUTABLE = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
+_MUTABLE_MAKERS = frozenset({"list", "dict", "set", "bytearray", "deque", "defaultdict", "Counter", "OrderedDict"})
 
 
-def suspicions(source: str, file: str) -> list[Problem]:
-    """Warnings about the policies in a file, by place. A file that is no Python has none here: `load` says that."""
+def suspicions(source: str, file: str, beside: Mapping[str, Beside] | None = None) -> list[Problem]:
+    """Warnings about the policies in a file, by place. A file that is no Python has none here: `load` says that.
+
+    `beside`: the modules that it imports from its own folder, by their dotted names.
+    """
     try:
-        tree = ast.parse(source, file)
+        modules = Modules(source, file, beside or {})
     except (SyntaxError, ValueError):
         return []
-    module = _Module(tree)
-    found: dict[tuple[int, int, str], None] = {}
-    for policy in module.policies:
-        for function in module.called_from(policy):
-            for node, message in _Body(module, function, function is policy).suspicions():
-                found.setdefault((node.lineno, node.col_offset + 1, message))
-    return [Problem(file, line, column, message, Severity.WARNING) for line, column, message in sorted(found)]
+    changed = _changed(modules, beside or {})
+    found: dict[tuple[str, int, int, str], None] = {}
+    for policy in modules.policy_file.policies:
+        for reached in modules.called_from(policy):
+            for node, message in _Body(modules, reached, changed).suspicions():
+                found.setdefault((reached.module.file, node.lineno, node.col_offset + 1, message))
+    return [Problem(where, line, column, message, Severity.WARNING) for where, line, column, message in sorted(found)]
 
 
-def facts_read(source: str) -> Iterator[tuple[str, int, int]]:
-    """(attribute, line, column) of everything that policies read of `client`."""
+def facts_read(
+    source: str, file: str = "", beside: Mapping[str, Beside] | None = None
+) -> Iterator[tuple[str, str, int, int]]:
+    """(attribute, file, line, column) of everything that policies, and functions they call, read of `client`."""
     try:
-        module = _Module(ast.parse(source))
+        modules = Modules(source, file, beside or {})
     except (SyntaxError, ValueError):
         return
-    for policy in module.policies + module.unremembered:
-        for node in ast.walk(policy):
-            if (
-                isinstance(node, ast.Attribute)
-                and isinstance(node.value, ast.Name)
-                and node.value.id == "client"
-            ):
-                yield node.attr, node.lineno, node.col_offset + 1
+    seen: set[int] = set()
+    for policy in modules.policy_file.policies + modules.policy_file.unremembered:
+        for module, function, *_ in modules.called_from(policy):
+            if id(function) in seen:
+                continue
+            seen.add(id(function))
+            for node in body_of(function):
+                if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "client":
+                    yield node.attr, module.file, node.lineno, node.col_offset + 1
 
 
-@dataclass
-class _Module:
-    """What the top level of a file says: its functions, what names mean, and what is changed somewhere."""
-
-    tree: ast.Module
-    policies: list[Function] = field(default_factory=list)
-    unremembered: list[Function] = field(default_factory=list)
-    """Policies with `memo=False`."""
-    functions: dict[str, Function] = field(default_factory=dict)
-    imported: dict[str, str] = field(default_factory=dict)
-    """Name here -> full name."""
-    variables: set[str] = field(default_factory=set)
-    changed: dict[str, int] = field(default_factory=dict)
-    """Variables that functions change -> the line."""
-
-    def __post_init__(self) -> None:
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.Import):
-                for name in node.names:
-                    self.imported[name.asname or name.name.partition(".")[0]] = (
-                        name.name if name.asname else name.name.partition(".")[0]
-                    )
-            elif isinstance(node, ast.ImportFrom) and not node.level:
-                for name in node.names:
-                    self.imported[name.asname or name.name] = f"{node.module}.{name.name}"
-            elif isinstance(node, Function) and (decorator := _answering(node)) is not None:
-                (self.policies if _is_remembered(decorator) else self.unremembered).append(node)
-        for statement in self.tree.body:
-            if isinstance(statement, Function):
-                self.functions[statement.name] = statement
-            else:
-                self._note_generator(statement)
-                self.variables |= {
-                    node.id
-                    for node in ast.walk(statement)
-                    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-                }
-        for node in ast.walk(self.tree):
-            if isinstance(node, Function):
-                body = _Body(self, node, False)
-                for changed, variable in body.changes():
-                    self.changed.setdefault(variable, changed.lineno)
-
-    def _note_generator(self, statement: ast.stmt) -> None:
-        """`rng = random.Random()`: what `rng` is asked for is random too."""
-        if not isinstance(statement, ast.Assign) or not isinstance(statement.value, ast.Call):
-            return
-        written = ast.unparse(statement.value.func)
-        first, _, rest = written.partition(".")
-        name = ".".join(filter(None, [self.imported.get(first, first), rest]))
-        for target in statement.targets:
-            if isinstance(target, ast.Name) and name in (
-                "random.Random",
-                "random.SystemRandom",
-                "secrets.SystemRandom",
-            ):
-                self.imported[target.id] = name
-
-    def called_from(self, policy: Function) -> list[Function]:
-        """A policy and the functions of this file that it calls, and those that they call."""
-        reached = [policy]
-        for function in reached:
-            for node in ast.walk(function):
-                called = self.functions.get(node.id) if isinstance(node, ast.Name) else None
-                if called is not None and called not in reached and _answering(called) is None:
-                    reached.append(called)
-        return reached
+def _changed(modules: Modules, beside: Mapping[str, Beside]) -> dict[Variable, str]:
+    """The variables that any function changes, and where."""
+    changed: dict[Variable, str] = {}
+    for module in (modules.policy_file, *filter(None, map(modules.get, beside))):
+        for function in (node for node in ast.walk(module.tree) if isinstance(node, Function)):
+            for node, variable, _ in _Body(modules, Reached(module, function), {}).changes():
+                where = f"in line {node.lineno}"
+                if module is not modules.policy_file:
+                    where += f" of {module.file}"
+                changed.setdefault(variable, where)
+    return changed
 
 
 class _Body:
-    """One function."""
+    """One function. `changed`: variables that functions change, and where."""
 
-    def __init__(self, module: _Module, function: Function, is_policy: bool) -> None:
-        self._module = module
-        self._function = function
-        self._is_policy = is_policy
-        self._nodes = [node for statement in function.body for node in ast.walk(statement)]
-        self._global = {name for node in self._nodes if isinstance(node, ast.Global) for name in node.names}
-        self._local = {
-            node.id for node in self._nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-        } - self._global
-        self._local |= {node.arg for node in ast.walk(function.args) if isinstance(node, ast.arg)}
+    def __init__(self, modules: Modules, reached: Reached, changed: Mapping[Variable, str]) -> None:
+        self._modules = modules
+        self._module: Module = reached.module
+        self._function = reached.function
+        self._shared = reached.self_name if reached.is_shared else ""
+        self._changed = changed
+        self._nodes = list(body_of(self._function))
+        self._outside = outside_names(self._function)
+        self._kept = _mutable_defaults(self._function)
+        self._local = locals_of(self._function) - self._kept
+        self._enclosing = reached.module.enclosing.get(id(self._function), set())
         self._awaited = {id(node.value) for node in self._nodes if isinstance(node, ast.Await)}
 
     def suspicions(self) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
@@ -226,111 +115,103 @@ class _Body:
                 yield from self._call(node)
             elif isinstance(node, ast.Attribute | ast.Name) and isinstance(node.ctx, ast.Load):
                 name = self._full_name(node)
-                if name in _VALUES:
-                    yield node, f"{name} {_VALUES[name]}"
-                elif self._is_policy and (message := _many_values(node)) is not None:
+                if name in VALUES:
+                    yield node, f"{name} {VALUES[name]}"
+                elif (message := _many_values(node)) is not None:
                     yield node, f"client.{message}"
         changes = list(self.changes())
-        yield from ((node, f"{variable} {_CHANGE}") for node, variable in changes)
-        changed_here = {variable for _, variable in changes}
+        yield from ((node, f"{text} {CHANGE}") for node, _, text in changes)
+        changed_here = {variable for _, variable, _ in changes}
         for node in self._nodes:
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and self._is_outer(node.id):
-                line = self._module.changed.get(node.id)
-                if line is not None and node.id not in changed_here:
+            if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
+                found = self._variable(node)
+                if found is not None and found[0] in self._changed and found[0] not in changed_here:
                     yield (
                         node,
-                        f"{node.id} is changed in line {line}, which the memo does not see: the answer stays as it is; "
-                        "read a fact instead, or say memo=False",
+                        f"{found[1]} is changed {self._changed[found[0]]}, which the memo does not see: the answer "
+                        "stays as it is; read a fact instead, or say memo=False",
                     )
 
-    def changes(self) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
-        """Where the function changes a variable of the module, and which."""
+    def changes(self) -> Iterator[tuple[ast.expr | ast.stmt, Variable, str]]:
+        """Where the function changes a variable that outlives it, which, and how that is called here."""
         for node in self._nodes:
-            if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load) and node.id in self._global:
-                yield node, node.id
+            changed: ast.expr | None = None
+            if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+                if node.id in self._outside:
+                    changed = node
             elif isinstance(node, ast.Subscript | ast.Attribute) and not isinstance(node.ctx, ast.Load):
-                if (root := _root(node)) is not None and self._is_outer(root):
-                    yield node, root
+                changed = node
             elif isinstance(node, ast.Call):
-                changed: ast.expr | None = None
-                if isinstance(node.func, ast.Attribute) and node.func.attr in _CHANGING_METHODS:
+                if isinstance(node.func, ast.Attribute) and node.func.attr in CHANGING_METHODS:
                     changed = node.func.value
                 elif isinstance(node.func, ast.Name) and node.func.id == "next" and node.args:
                     changed = node.args[0]
-                if changed is not None and (root := _root(changed)) is not None and self._is_outer(root):
-                    yield node, root
+            if changed is not None and (found := self._root(changed)) is not None:
+                assert isinstance(node, ast.expr)
+                yield node, *found
 
     def _call(self, call: ast.Call) -> Iterator[tuple[ast.expr, str]]:
         name = self._full_name(call.func)
-        message = _longest(name)
-        if message is None and isinstance(call.func, ast.Attribute) and call.func.attr in _READING_METHODS:
-            name, message = call.func.attr, _FILE
-        if message is None or (message in _BLOCKING and id(call) in self._awaited):
+        message = said_of(name) if name else None
+        if message is None and isinstance(call.func, ast.Attribute) and call.func.attr in READING_METHODS:
+            name, message = call.func.attr, IS_FILE
+        if message is None or (message in BLOCKING and id(call) in self._awaited):
             return
         given = len(call.args) + len(call.keywords)
-        if name.startswith("time.") and given > (name == "time.strftime") and message is _TIME:
+        if name.startswith("time.") and given > (name == "time.strftime") and message is IS_TIME:
             return  # it formats the moment that it is given
         if name == "random.Random" and given:
             return  # seeded
         yield call, f"{name}() {message}"
 
     def _full_name(self, node: ast.expr) -> str:
-        """`dt.now` as `datetime.datetime.now`, if that is what it was imported as; "" for what is no name."""
-        steps: list[str] = []
-        while isinstance(node, ast.Attribute):
-            steps.append(node.attr)
-            node = node.value
-        if not isinstance(node, ast.Name) or node.id in self._local:
-            return ""
-        imported = self._module.imported.get(node.id)
-        if imported is None and (
-            steps or node.id in self._module.functions or node.id in self._module.variables
-        ):
-            return ""
-        return ".".join([imported or node.id, *reversed(steps)])
+        return self._module.full_name(node, self._function)
 
-    def _is_outer(self, name: str) -> bool:
-        return name not in self._local and name in self._module.variables
+    def _root(self, node: ast.expr) -> tuple[Variable, str] | None:
+        """The variable, if it outlives the function, whose content this is: `counts` of `counts[client].total`."""
+        steps = [node]
+        while isinstance(steps[-1], ast.Subscript | ast.Attribute):
+            steps.append(steps[-1].value)
+        for part in reversed(steps):
+            if isinstance(part, ast.Name | ast.Attribute) and (found := self._variable(part)) is not None:
+                return found
+        return None
 
-
-def _answering(function: Function) -> ast.Call | None:
-    """The decorator `@….answer(…)` of a function."""
-    for decorator in function.decorator_list:
-        called = decorator.func if isinstance(decorator, ast.Call) else None
-        if isinstance(decorator, ast.Call) and isinstance(called, ast.Attribute) and called.attr == "answer":
-            return decorator
-    return None
-
-
-def _is_remembered(decorator: ast.Call) -> bool:
-    return not any(
-        keyword.arg == "memo" and isinstance(keyword.value, ast.Constant) and keyword.value.value is False
-        for keyword in decorator.keywords
-    )
+    def _variable(self, node: ast.Name | ast.Attribute) -> tuple[Variable, str] | None:
+        """A variable that outlives the function, and how it is called here."""
+        if isinstance(node, ast.Name):
+            if node.id in self._kept or (node.id in self._enclosing and node.id not in self._local):
+                return (self._module.name, f"{id(self._function)}.{node.id}"), node.id
+            if node.id not in self._local and node.id in self._module.variables:
+                return (self._module.name, node.id), node.id
+        elif isinstance(node.value, ast.Name) and node.value.id == self._shared != "":
+            return (self._module.name, f"{self._shared}.{node.attr}"), f"{self._shared}.{node.attr}"
+        name = self._full_name(node)
+        found = self._modules.look_up(name) if name else None
+        if found is None or found[0] is self._module or found[1] not in found[0].variables:
+            return None
+        return (found[0].name, found[1]), ast.unparse(node)
 
 
-def _longest(name: str) -> str | None:
-    steps = name.split(".")
-    for length in range(len(steps), 0, -1):
-        message = _CALLS.get(".".join(steps[:length]))
-        if message is not None:
-            return message
-    return None
+def _mutable_defaults(function: Function) -> set[str]:
+    """Parameters whose default value is one object for all calls, and can be changed."""
+    arguments = function.args
+    positional = arguments.posonlyargs + arguments.args
+    pairs = [
+        *zip(positional[len(positional) - len(arguments.defaults) :], arguments.defaults, strict=True),
+        *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
+    ]
+    return {parameter.arg for parameter, value in pairs if value is not None and _is_mutable(value)}
 
 
-def _is_client(node: ast.expr) -> bool:
-    return isinstance(node, ast.Name) and node.id == "client"
+def _is_mutable(value: ast.expr) -> bool:
+    if isinstance(value, ast.Call):
+        return ast.unparse(value.func).rpartition(".")[2] in _MUTABLE_MAKERS
+    return isinstance(value, _MUTABLE)
 
 
 def _many_values(node: ast.Attribute | ast.Name) -> str | None:
     """What is to be said about reading this of the client, if anything."""
-    if not isinstance(node, ast.Attribute) or not _is_client(node.value) or node.attr not in _MANY:
+    if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name) or node.value.id != "client":
         return None
-    return f"{node.attr} {_MANY[node.attr]}"
-
-
-def _root(node: ast.expr) -> str | None:
-    """`counts` of `counts[client].total`."""
-    while isinstance(node, ast.Subscript | ast.Attribute):
-        node = node.value
-    return node.id if isinstance(node, ast.Name) else None
+    return f"{node.attr} {MANY[node.attr]}" if node.attr in MANY else None
