@@ -19,6 +19,7 @@ from pippin.cli.common import (
 
 if TYPE_CHECKING:
     from pippin.control.marks import Mark, Marks
+    from pippin.source.live import LiveSettings
 
 
 def check(files: Files = None, config: Config = None, databases: Databases = None) -> None:
@@ -39,10 +40,13 @@ def check(files: Files = None, config: Config = None, databases: Databases = Non
     images: dict[bytes, bytes | memoryview] = {}
     rejected: set[Mark] = set()
     places = expand([*given, *places_in(settings)])
+    live = [source.live for source in settings.source if source.mode == "live"]
+    for source in live:
+        wrong |= not _check_live(source)
     if (forward := settings.forward) is not None:
         suffixes = f", {count(len(forward.suffix), 'suffix', 'suffixes')}" if forward.suffix else ""
         typer.echo(f"forward: {count(len(forward.upstreams), 'upstream')}{suffixes}, ok")
-    elif not places and not policies:
+    elif not places and not policies and not live:
         typer.echo("pippin: no zones there; in a folder, they end in " + ", ".join(sorted(ZONE_FILE_ENDINGS)), err=True)
     for prepared in prepare_each(places, seed=0, thorough=True, marks=marks):
         place = prepared.place
@@ -69,6 +73,22 @@ def check(files: Files = None, config: Config = None, databases: Databases = Non
         wrong |= has_errors(problems)
     if wrong:
         raise typer.Exit(FAILED)
+
+
+def _check_live(settings: LiveSettings) -> bool:
+    """Whether the source can be asked; what is in it is not looked at."""
+    from pippin.source.live import LookUpError, open_look_up
+    from pippin.source.url import masked
+
+    try:
+        look_up = open_look_up(settings)
+        look_up.zones([b"\0"])
+        look_up.close()
+    except LookUpError as error:
+        typer.echo(str(error))
+        return False
+    typer.echo(f"{masked(settings.url)}: live, can be asked, ok")
+    return True
 
 
 def _check_policies(files: list[str]) -> tuple[Marks, bool]:

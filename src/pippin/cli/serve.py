@@ -121,6 +121,7 @@ def start_lines(started: Started) -> list[str]:
         lines.append(f"…     {len(started.zones):,} zones in all, {count(records, 'record')}")
     if started.rejected:
         lines.append(f"{count(started.rejected, 'zone')} not served, the reasons are above")
+    lines += [f"live  {source}  names are looked up when they are asked for" for source in started.live]
     lines += _forward_lines(started.forward) if started.forward is not None else []
     if question := _first_question(started):
         address = started.addresses[0]

@@ -15,6 +15,9 @@ POLICY_COUNTS = ("hits", "evaluations", "failures", "overruns", "fallbacks", "fa
 
 POLICIES_SHOWN = 20
 
+LIVE_COUNTS = ("looked_up", "merged", "repeated", "no_zone", "invalid", "stale", "timeouts", "failures", "dropped")
+"""The same of a live source; `waiting` is as of now."""
+
 
 def status(
     config: Config = None,
@@ -60,6 +63,8 @@ def _show(answer: dict[str, Any], json: bool) -> None:
     for database in answer["databases"]:
         for line in _database_lines(database):
             typer.echo(line)
+    for line in _live_lines([worker["live"] for worker in answer["workers"]]):
+        typer.echo(line)
     if (policies := answer["policies"])["files"]:
         typer.echo(
             f"{count(policies['policies'], 'policy', 'policies')}, {count(policies['targets'], 'target')}, "
@@ -90,6 +95,24 @@ def _policy_lines(workers: list[list[dict[str, Any]]]) -> list[str]:
     return [*lines, "  …"] if len(by_failures) > POLICIES_SHOWN else lines
 
 
+def _live_lines(workers: list[list[dict[str, Any]]]) -> list[str]:
+    """`live postgresql://…  there  looked_up 17`: what all workers together have counted for each live source."""
+    lines = []
+    for source in zip(*(worker for worker in workers if worker), strict=True):
+        counted = Counter[str]()
+        for one in source:
+            counted.update({name: one[name] for name in (*LIVE_COUNTS, "waiting", "remembered")})
+        counts = "  ".join(f"{name} {value:,}" for name, value in counted.items() if value)
+        away = [one for one in source if one["away_since"]]
+        state = "there"
+        if away:
+            since = age(time.time() - min(one["away_since"] for one in away))
+            state = f"away for {since}" + (f" for {len(away)} of {len(source)} workers" if away != [*source] else "")
+        lines.append(f"live {source[0]['source']}  {state}  {counts}")
+        lines += [f"  {error}" for error in sorted({one["error"] for one in away})]
+    return lines
+
+
 def _database_lines(database: dict[str, Any]) -> list[str]:
     """`source postgresql://…  connected since …`, and below it what is behind."""
     line = f"source {database['source']}  {count(database['zones'], 'zone')}"
@@ -101,4 +124,6 @@ def _database_lines(database: dict[str, Any]) -> list[str]:
     line += f"  connected {age(time.time() - database['since'])}, {database['following']}"
     if database["last_change"] is not None:
         line += f", last change {age(time.time() - database['last_change'])} ago"
+    if missing := database["missing"]:
+        return [line, f"  missing there, and served as they were: {count(missing, 'zone')}"]
     return [line]

@@ -187,7 +187,8 @@ def list_zones(
 
     The age is for how long this server has served this version.
     """
-    zones = ask(control, config, {"do": "zones"})["zones"]
+    answer = ask(control, config, {"do": "zones"})
+    zones = answer["zones"]
     if json:
         import msgspec
 
@@ -207,3 +208,5 @@ def list_zones(
     Console().print(table)
     if len(shown) < len(zones):
         typer.echo(f"… {len(zones) - len(shown):,} more; `--limit 0` shows all")
+    for source in answer["live"]:
+        typer.echo(f"{source}  live, looked up on demand")

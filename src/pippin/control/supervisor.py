@@ -36,6 +36,8 @@ from pippin.forward.settings import ForwardSettings
 from pippin.serve.listen import Address, ListenError, check_free, is_available, parse_address
 from pippin.serve.loop import ORPHAN_PATIENCE
 from pippin.serve.options import WorkerOptions
+from pippin.source.live import LiveSettings
+from pippin.source.url import masked
 from pippin.store import Store
 
 log = structlog.get_logger(__name__)
@@ -69,6 +71,8 @@ class Started:
     seconds: float
     """From the start to the first answer."""
     forward: ForwardSettings | None = None
+    live: tuple[str, ...] = ()
+    """Sources in which names are looked up, as they may be shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +155,13 @@ class Supervisor:
                 if await self._unless_ended(self._all_answer(tasks)):
                     seconds = time.monotonic() - began
                     started = Started(
-                        tuple(addresses), tuple(served), rejected, count, seconds, self._settings.forward
+                        tuple(addresses),
+                        tuple(served),
+                        rejected,
+                        count,
+                        seconds,
+                        self._settings.forward,
+                        self._live_sources(),
                     )
                     self._hooks.started(started)
                     notify("READY=1")
@@ -207,8 +217,10 @@ class Supervisor:
     @property
     def _answers_elsewhere(self) -> bool:
         """Names outside the zones are answered too: from other servers, or looked up in databases."""
-        live = any(source.mode == "live" for source in self._settings.source)
-        return live or self._settings.forward is not None
+        return bool(self._live_sources()) or self._settings.forward is not None
+
+    def _live_sources(self) -> tuple[str, ...]:
+        return tuple(masked(source.url) for source in live_settings(self._settings))
 
     def _places(self) -> list[Place]:
         return [*self._given, *places_in(self._settings)]
@@ -277,6 +289,8 @@ class Supervisor:
         ]
         if late := [name for name in names if name not in RELOADED]:
             log.warning("changed settings take effect after a restart", settings=", ".join(late))
+        if live_settings(new) != live_settings(self._configured):
+            log.warning("changed live sources take effect after a restart")
         self._configured = new
         self._settings = msgspec.structs.replace(
             self._settings, **{name: getattr(new, name) for name in RELOADED}
@@ -351,6 +365,7 @@ class Supervisor:
                         {**_as_json(outcome), "state": self._catalogue.state_of(outcome)}
                         for outcome in self._catalogue.outcomes()
                     ],
+                    "live": self._live_sources(),
                 }
             case {"do": "stop"}:
                 self._on_signal(signal.SIGTERM)
@@ -456,9 +471,14 @@ def worker_options(
         store=folder,
         cookie_secret=cookie_secret,
         core=core,
-        live=tuple(source.live for source in settings.source if source.mode == "live"),
+        live=live_settings(settings),
         **{name: getattr(settings, name) for name in shared},
     )
+
+
+def live_settings(settings: Settings) -> tuple[LiveSettings, ...]:
+    """The sources that workers ask themselves."""
+    return tuple(source.live for source in settings.source if source.mode == "live")
 
 
 def with_policies(options: WorkerOptions, generation: Generation) -> WorkerOptions:
