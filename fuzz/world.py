@@ -133,7 +133,7 @@ def steer(made: Any, memo: ModuleType) -> None:
     for owner, rdtype in MARKS["plain.example."]:
         policy = policies.add(30, 100, 1 << 20)
         text = owner.replace("*", "one.two")
-        position = made.policy_position(make_query(text, dns.rdatatype.to_text(rdtype)))
+        position = made.write_ask(make_query(text, dns.rdatatype.to_text(rdtype)), bytes(28), True)
         policies.link(position, policy)
         size = 4 if rdtype == 1 else 16
         targets = tuple((i + 1, ("record", rdtype, bytes([i] * size), -1, i % 4)) for i in range(60))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import dns.edns
 import dns.flags
 import dns.message
@@ -30,7 +32,7 @@ class Steering(Asking):
     def __init__(self, engine_module, **options):
         path, memo = engine_module("path"), engine_module("memo")
         self.memo_module = memo
-        super().__init__(path, subnet_from=("0.0.0.0/0",), **options)
+        super().__init__(path, **{"subnet_from": ("0.0.0.0/0",), **options})
         marks = [(wire(name), rdtype) for name, rdtype in MARKS]
         image, findings = engine_module("compile").compile_zone(
             stream_of(ZONE.strip(), "example."), wire("example."), SEED, b"", marks
@@ -44,7 +46,7 @@ class Steering(Asking):
     def policy(self, question, plan, facts=(), **more):
         """Link a policy to what this question leaves to one, and teach it a plan."""
         policy = self.memo.add(30, 100, 100_000)
-        position = self.responder.policy_position(question)
+        position = self.responder.write_ask(question, self.client, False)
         assert position
         self.memo.link(position, policy)
         self.memo.learn(policy, list(facts), plan, **more)
@@ -140,13 +142,49 @@ def test_a_change_of_zones_forgets_where_policies_stand_but_not_what_they_said(a
     policy = ask.policy(WWW, record())
     ask.responder.place(0)
     assert ask.udp(WWW)[0] == ask.path.SLOW
-    ask.memo.link(ask.responder.policy_position(WWW), policy)
+    ask.memo.link(ask.responder.write_ask(WWW, ask.client, False), policy)
     assert ask.udp(WWW)[0] == ask.path.HIT
 
 
 @pytest.mark.parametrize("packet", [b"", b"\0" * 12, query("own.example.", "AAAA"), query("x.test.", "A"), WWW[:20]])
 def test_questions_that_no_policy_answers_have_no_position(ask, packet):
-    assert ask.responder.policy_position(packet) == 0
+    assert ask.responder.write_ask(packet, ask.client, False) == 0
+
+
+EVERYBODY = ("0.0.0.0/0", "::/0")
+CLIENTS = ["192.0.2.99", "198.51.100.7", "2001:db8::99", "2001:db9::1", "::ffff:198.51.100.7", "fe80::1%1"]
+SUBNETS = [b"\0\1\0\0", b"\0\1\x18\0\xcb\0\x71", b"\0\1\x09\0\xcb\x80", b"\0\2\x30\0\x20\1\x0d\xb8\0\1"]
+
+
+@pytest.mark.parametrize("believed", [(), EVERYBODY, ("198.51.100.0/24", "2001:db8::/32")])
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_slow_path_asks_as_the_receive_loop_did(engine_module, believed, client, stream):
+    """Other packets come in between; and what is learned under other facts than are looked up is never found."""
+    ask = Steering(engine_module, subnet_from=believed)
+    source = ask.path.client_from(client, 5353)
+    other = query("other.cdn.example.", "A", opt(option(8, b"\0\1\x20\0\x0a\0\0\1"), flags=0x8000))
+    for name, options in itertools.product(("www.example.", "One.Two.cdn.example."), (b"", *SUBNETS)):
+        edns = opt(option(3) + (option(8, options) if options else b""), flags=0x8000)
+        for packet in (query(name, "A"), query(name, "A", edns)):
+            ask.client = source
+            verdict = ask.responder.answer_stream(packet, source, NOW) if stream else ask.udp(packet)
+            assert verdict[0] == ask.path.SLOW
+            asked = bytes(ask.memo.ask)
+            assert ask.responder.answer_stream(other, ask.path.client_from("203.0.113.1", 1), NOW)[0] == ask.path.SLOW
+            assert bytes(ask.memo.ask) != asked
+            assert ask.responder.write_ask(packet, source, stream)
+            length = ask.memo_module.ASK_CAPTURED + ask.memo.ask[ask.memo_module.ASK_CAPTURED_LENGTH]
+            assert bytes(ask.memo.ask[:length]) == asked[:length]
+            assert ask.memo.ask[ask.memo_module.ASK_TRANSPORT] == stream
+
+
+def test_a_cookie_that_has_expired_meanwhile_does_not_matter(engine_module):
+    """It was good when the question came."""
+    ask = Steering(engine_module, require_cookie=True)
+    old = query("www.example.", "A", opt(option(10, bytes(24))))
+    assert ask.udp(old)[0] == ask.path.HIT, "BADCOOKIE"
+    assert ask.responder.write_ask(old, ask.client, False)
 
 
 def test_a_body_that_does_not_fit_is_cut(ask):

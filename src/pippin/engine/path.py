@@ -538,13 +538,14 @@ class Responder:
         self.steering = True
         self.memo.unlink_all()
 
-    def policy_position(self, query: bytes) -> int:
-        """Where the entry stands that leaves this question to a policy (for `PolicyMemo.link`); 0 if none does.
+    def write_ask(self, query: bytes, client: bytes, stream: bool) -> int:
+        """Write what a policy may look at in a question into the memo's `ask`, as `answer` does.
 
-        Good until `generation` changes.
+        Returns where the entry stands that leaves the question to a policy (for `PolicyMemo.link`), 0 if none does;
+        good until `generation` changes. `client` as `client_from` makes it.
         """
         steering: cython.bint = self.steering
-        self._take_single(query, b"", 0, True)
+        self._take_single(query, client, 0, stream)
         self.position = 0
         self.locating = self.steering = True
         try:
@@ -819,7 +820,7 @@ class Responder:
                 return _SLOW
             self.counters[c_NOTIMP] += 1
             return self._give_error(NOTIMP)
-        if self.require_cookie and self.cookie and not self.stream and not self._cookie_is_ours():
+        if self.require_cookie and self.cookie and not (self.stream or self.locating) and not self._cookie_is_ours():
             return self._give_error(BADCOOKIE)  # RFC 7873 section 5.2.3
         return self._answer()
 
@@ -1211,10 +1212,10 @@ class Responder:
         """
         drawn: cython.longlong
         kind: cython.int
+        self._write_ask(i)
         if self.locating:
             self.position = self.chosen
             return _SLOW
-        self._write_ask(i)
         drawn = self.memo.draw(self.chosen, self.now)
         if drawn < 0:
             return _SLOW

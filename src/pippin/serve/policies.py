@@ -36,7 +36,7 @@ from pippin.engine.memo import (
     SERVFAIL,
     PolicyMemo,
 )
-from pippin.engine.path import Responder
+from pippin.engine.path import Responder, client_from
 from pippin.policy.client import parameters
 from pippin.policy.compiling import Compiled, Compiler
 from pippin.policy.evaluate import Breaker, Result, Watchdog, place_of, traceback_of
@@ -45,9 +45,8 @@ from pippin.policy.plans import PlanError, as_plan
 from pippin.policy.policies import Policy
 from pippin.query.compose import compose
 from pippin.query.pipeline import Outcome, Silence
-from pippin.query.query import Query
+from pippin.query.query import Query, Transport
 from pippin.query.reply import Reply
-from pippin.serve.ask import Asking
 from pippin.serve.facts import QueryFacts, Tables
 from pippin.serve.zones import PublishedZones
 from pippin.zone.answer import Answer, answer
@@ -143,24 +142,6 @@ class Standing:
     impure: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """What is known about an entry of a zone."""
-
-    standing: Standing
-    labels: int
-    """Of the name below which the wildcard is, the root label counted; 0 for a policy at the name itself."""
-
-    def captured(self, name: bytes) -> bytes:
-        """The labels of `name` (wire format) that the wildcard stands for."""
-        if not self.labels:
-            return b""
-        ends = [0]
-        while name[ends[-1]]:
-            ends.append(ends[-1] + 1 + name[ends[-1]])
-        return name[: ends[len(ends) - self.labels]].lower()
-
-
 class PolicyAnswers:
     """The handler for questions that zones leave to policies. One for each worker, made in the thread it runs in."""
 
@@ -170,20 +151,18 @@ class PolicyAnswers:
         memo: PolicyMemo,
         responder: Responder,
         zones: PublishedZones,
-        asking: Asking,
         compiler: Compiler,
         tables: Tables,
     ) -> None:
         self._memo = memo
         self._responder = responder
         self._zones = zones
-        self._asking = asking
         self._compiler = compiler
         self._tables = tables
         self._watchdog = Watchdog()
         self._standings = tuple(self._enter(policy) for policy in policies)
         self._by_owner = {(each.policy.owner, each.rdtype): each for each in self._standings}
-        self._places: dict[int, _Place | None] = {}
+        self._at: dict[int, Standing | None] = {}
         self._generation = -1
 
     def _enter(self, policy: Policy) -> Standing:
@@ -228,42 +207,37 @@ class PolicyAnswers:
 
     async def handle(self, query: Query) -> Outcome | None:
         """The policy's reply; None where no policy is to answer."""
-        position = self._responder.policy_position(query.wire)
-        place = self._place(position, query) if position else None
-        if place is None:
+        position, standing = self._ask(query)
+        if standing is None:
             return None
-        standing = place.standing
-        self._ask(query, place)
         now = int(time.time())
         if (known := self._draw_known(standing, position, now)) is not None:
             return self._reply(query, known)
         if standing.breaker.rests(time.monotonic()):
             return self._stand_in(query, standing, now)
         if standing.policy.is_async:
-            return await self._handle_async(query, place, position)
+            return await self._handle_async(query, standing)
         evaluate = partial(self._evaluate, standing, bytes(self._memo.ask), now)
         result = self._watchdog.evaluate(evaluate, standing.policy.options.budget)
         return self._conclude(query, standing, position, result, now)
 
-    async def _handle_async(self, query: Query, place: _Place, position: int) -> Outcome | None:
+    async def _handle_async(self, query: Query, standing: Standing) -> Outcome | None:
         """Others may change everything at each `await`, so the question is put into `ask` again after it."""
-        standing = place.standing
         if standing.due >= EVALUATIONS_DUE:
             standing.crowded += 1
             return self._stand_in(query, standing, int(time.time()))
         standing.due += 1
         try:
             async with standing.turns:
-                self._ask(query, place)
+                position, _ = self._ask(query)
                 if (known := self._draw_known(standing, position, int(time.time()))) is not None:
                     return self._reply(query, known)
                 evaluate = partial(self._evaluate_async, standing, bytes(self._memo.ask), int(time.time()))
                 result = await self._watchdog.evaluate_async(evaluate, standing.policy.options.budget)
         finally:
             standing.due -= 1
-        self._ask(query, place)
-        position = self._responder.policy_position(query.wire)
-        if position and self._place(position, query) != place:
+        position, now_there = self._ask(query)
+        if now_there is not standing:
             position = 0
         return self._conclude(query, standing, position, result, int(time.time()))
 
@@ -281,30 +255,31 @@ class PolicyAnswers:
 
     # ---- where a question leads
 
-    def _place(self, position: int, query: Query) -> _Place | None:
-        """Whose policy the entry at `position` is; the memo is told, once for each version of the zones."""
+    def _ask(self, query: Query) -> tuple[int, Standing | None]:
+        """Put the question into the memo's `ask`: the entry that leaves it to a policy, and whose that is.
+
+        The memo is told where policies stand, once for each version of the zones.
+        """
+        position = self._responder.write_ask(
+            query.wire, client_from(*query.client), query.transport is not Transport.UDP
+        )
+        if not position:
+            return 0, None
         generation = self._responder.generation()
         if generation != self._generation:
-            self._places.clear()
+            self._at.clear()
             self._generation = generation
-        if position not in self._places:
-            place = self._places[position] = self._look_up(query)
-            if place is not None:  # also one that is not remembered, for its rests
-                self._memo.link(position, place.standing.index)
-        return self._places[position]
+        if position not in self._at:
+            standing = self._at[position] = self._look_up(query)
+            if standing is not None:  # also one that is not remembered, for its rests
+                self._memo.link(position, standing.index)
+        return position, self._at[position]
 
-    def _look_up(self, query: Query) -> _Place | None:
+    def _look_up(self, query: Query) -> Standing | None:
+        """None for a zone made for other policy files than these, at the moment of a reload."""
         zone = self._zones.find(query.name, query.type)
         owner = None if zone is None else zone.policy_owner(query.name, query.type)
-        if owner is None:
-            return None
-        standing = self._by_owner.get((owner.canonicalize().to_wire() or b"", query.type))
-        if standing is None:
-            return None  # a zone made for other policy files than these, at the moment of a reload
-        return _Place(standing, len(owner.labels) - 1 if owner.is_wild() else 0)
-
-    def _ask(self, query: Query, place: _Place) -> None:
-        self._asking.write(query, place.captured(query.name_wire), self._responder.generation())
+        return None if owner is None else self._by_owner.get((owner.canonicalize().to_wire() or b"", query.type))
 
     # ---- running a policy, under the watchdog
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ from pippin.policy.pools import Pool
 from pippin.policy.protocol import DeclaredPolicy
 from pippin.query.pipeline import Outcome
 from pippin.query.query import Query
-from pippin.serve.ask import Asking
 from pippin.serve.facts import Tables
 from pippin.serve.options import WorkerOptions
 from pippin.serve.policies import PolicyAnswers, PolicyStatistics
@@ -94,10 +92,7 @@ def policy_set_of(given: Iterable[Policies], pools: Iterable[Pool], health_file:
 class Steering:
     """A worker's policies at work. Made, used and closed in the thread of the worker."""
 
-    def __init__(
-        self, given: PolicySet, responder: Responder, zones: PublishedZones, believed: Iterable[str]
-    ) -> None:
-        """`believed`: networks whose EDNS Client Subnet options count."""
+    def __init__(self, given: PolicySet, responder: Responder, zones: PublishedZones) -> None:
         memo = PolicyMemo(given.health.memory, secrets.randbits(64))
         tables = Tables(memo, given.networks, given.geo, given.health, given.rows)
         self._answers = PolicyAnswers(
@@ -105,7 +100,6 @@ class Steering:
             memo,
             responder,
             zones,
-            Asking(memo.ask, (ipaddress.ip_network(text) for text in believed)),
             Compiler(given.rows),
             tables,
         )

@@ -174,7 +174,7 @@ class Worker:
 
         if self._steering is not None:
             self._steering.close()
-        self._steering = Steering(policies, self._responder, self._zones, self._options.client_subnet_from)
+        self._steering = Steering(policies, self._responder, self._zones)
 
     def policy_statistics(self) -> list[PolicyStatistics]:
         """How each policy has been doing."""
