@@ -261,6 +261,26 @@ def test_broken_policies_keep_the_old_ones_and_say_why(tmp_path: Path, zone: Pat
         assert addresses(server) == {"192.0.2.101"}
 
 
+def test_who_asks_for_a_reload_is_told_what_the_watcher_has_done(tmp_path: Path, zone: Path, web: Web) -> None:
+    """The file is noticed at once, so a reload right after it mostly comes second; each change is in the log once."""
+    policy = write_policy(tmp_path, web, '"192.0.2.100"')
+    with running(tmp_path, str(policy), str(zone)) as server:
+        write_policy(tmp_path, web, '"192.0.2.101"')
+        wait_until(lambda: "policies changed" in server.output, "the watcher has changed them")
+        answer = server.do(do="reload")
+        assert (answer["ok"], answer["policies"]["generation"]) == (True, 2)
+        assert server.do(do="reload")["policies"] is None, "it has been told"
+        policy.write_text("x x")
+        wait_until(lambda: "policies not changed" in server.output, "the watcher has tried")
+        answer = server.do(do="reload")
+        assert not answer["ok"]
+        assert "traffic.py:1:3: SyntaxError" in answer["policies"]["problems"][0]
+        assert server.output.count("policies not changed") == 1
+        assert server.output.count("SyntaxError") == 1
+        assert not server.do(do="reload")["ok"], "asked once more it is tried once more"
+        assert server.output.count("policies not changed") == 2
+
+
 def test_wrong_policies_are_no_start(tmp_path: Path, zone: Path) -> None:
     (tmp_path / "helper.py").write_text("def broken():\n    raise LookupError('no such thing')\n")
     (tmp_path / "traffic.py").write_text("import helper\n\nhelper.broken()\n")

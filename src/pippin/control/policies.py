@@ -45,6 +45,9 @@ FIRST_RESULTS = 1.0
 PAUSE_FIRST, PAUSE_MOST = 0.25, 30.0
 """Seconds before a checker that keeps dying is started again: doubling from the first to the most."""
 
+JUST_NOW = 2.0
+"""Seconds for which what the watcher has done with changed files answers who asks for a reload: it was quicker."""
+
 HEALTHY_AFTER = 60.0
 """Seconds after which a checker that dies counts as having been fine."""
 
@@ -100,6 +103,8 @@ class Generations:
         self._busy = asyncio.Lock()
         self._watcher = Watcher()
         self._failed = False
+        self._noticed: tuple[float, Generation | PolicyFailure] | None = None
+        """When the watcher has last changed policies, or failed to, and what came of it; None once somebody was told."""
 
     async def begin(self) -> Generation:
         """Import the files for the first time, and begin to check targets. Raises `PolicyFailure`."""
@@ -116,12 +121,16 @@ class Generations:
     async def reload(self, swap: Swap, *, retry: bool = True) -> Generation | None:
         """Build and swap in a new generation if files have changed; None if not. `PolicyFailure`: the old one stays.
 
-        What has failed is tried again, changed or not, if `retry`.
+        What has failed is tried again, changed or not, if `retry`; what the watcher has done just now is told again.
         """
         async with self._busy:
-            is_due = self._files() != self.current.files or (retry and self._failed)
-            if not is_due and not await asyncio.to_thread(self._watcher.changed):
-                return None
+            is_new = self._files() != self.current.files or await asyncio.to_thread(self._watcher.changed)
+            if not is_new:
+                if retry and self._noticed is not None and time.monotonic() - self._noticed[0] < JUST_NOW:
+                    return self._tell_noticed(self._noticed[1])
+                if not (retry and self._failed):
+                    return None
+            self._noticed = None
             try:
                 new, checker = await self._build()
                 try:
@@ -142,6 +151,12 @@ class Generations:
             log.info("policies changed", generation=new.number, policies=len(new.policies), targets=len(new.targets))
             return new
 
+    def _tell_noticed(self, what: Generation | PolicyFailure) -> Generation:
+        self._noticed = None
+        if isinstance(what, PolicyFailure):
+            raise what
+        return what
+
     async def watch(self, swap: Swap) -> None:
         """Reload what changes, for ever."""
         inotify = None
@@ -160,8 +175,12 @@ class Generations:
                     with contextlib.suppress(Lost):
                         inotify.take()  # whatever it was: the few files are all looked at
                 if await asyncio.to_thread(self._watcher.changed, settle=True):
-                    with contextlib.suppress(PolicyFailure):  # which has been told
-                        await self.reload(swap, retry=False)
+                    try:
+                        came: Generation | PolicyFailure | None = await self.reload(swap, retry=False)
+                    except PolicyFailure as failure:  # which is in the log
+                        came = failure
+                    if came is not None:
+                        self._noticed = time.monotonic(), came
         finally:
             if inotify is not None:
                 inotify.close()
