@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
-from pippin.source.url import masked
+from pippin.source.url import DatabaseURL, masked
 from pippin.zone.problem import Problem
 
 NAMES_LIMIT = 1024
@@ -101,6 +101,11 @@ class LookUp(Protocol):
 
 def open_look_up(settings: LiveSettings) -> LookUp:
     """Connects to nothing yet. `LookUpError` if the driver is missing or the URL cannot be used."""
-    from pippin.source.sql.look_up import SQLLookUp  # drivers take a tenth of a second to import
+    # Drivers take a tenth of a second to import.
+    if DatabaseURL(settings.url).is_redis:
+        from pippin.source.redis.look_up import RedisLookUp
+
+        return RedisLookUp(settings)
+    from pippin.source.sql.look_up import SQLLookUp
 
     return SQLLookUp(settings)
