@@ -547,6 +547,65 @@ def test_the_last_good_plan_stands_in() -> None:
         assert (answers(reply), extended_errors(reply)) == (["192.0.2.80"], [0])
 
 
+def test_a_cname_that_leads_back_is_a_failure_and_no_answer() -> None:
+    """Of the wildcard's names one leads to itself; where the policy does not look which, all lead there."""
+    policies = Policies()
+
+    @policies.answer("*.cdn.example", "A", fallback="servfail")
+    def cdn(name: Name) -> PlanLike:
+        return cname(f"{'b' if name.captured == ('a',) else 'c'}.cdn.example")
+
+    @policies.answer("*.all.example", "A", fallback="servfail")
+    def everything() -> PlanLike:
+        return cname("a.all.example")
+
+    @policies.answer("www.example", "A", fallback="servfail")
+    def www(client: Client) -> PlanLike:
+        return cname(f"{client.transport}.example" if client.transport == "tcp" else "www.example")
+
+    with capture_logs() as logs, serve(policies) as server:
+        assert answers(ask(server, "a.cdn.example")) == ["b.cdn.example."]
+        assert answers(ask(server, "b.cdn.example")) == ["c.cdn.example."]
+        assert answers(ask(server, "www.example", tcp=True)) == ["tcp.example."]
+        for name in ("c.cdn.example", "b.all.example", "a.all.example", "www.example"):
+            reply = ask(server, name)
+            assert (reply.rcode(), extended_errors(reply)) == (dns.rcode.SERVFAIL, [0])
+        assert statistics(server, "*.all.example").failures == 2
+    told = [log["error"] for log in logs if log["event"].startswith("a policy failed")]
+    assert len(told) == 3
+    assert told[0].startswith("PlanError: c.cdn.example leads back to the name that it answers")
+
+
+def test_a_wildcards_policy_may_lead_to_a_name_that_the_zone_has() -> None:
+    policies = Policies()
+
+    @policies.answer("*.example", "A")
+    def any_name() -> PlanLike:
+        return cname("static.example")
+
+    with serve(policies) as server:
+        assert answers(ask(server, "a.example")) == ["static.example."]
+        assert answer(server, "static.example") == "192.0.2.20"
+
+
+def test_alias_of_what_a_policy_answers_is_a_failure() -> None:
+    """The zones don't have its records; an empty answer would look right."""
+    policies = Policies()
+
+    @policies.answer("www.example", "A", fallback="servfail")
+    def www() -> PlanLike:
+        return alias("other.example")
+
+    @policies.answer("other.example", "A")
+    def other() -> PlanLike:
+        return "192.0.2.1"
+
+    with capture_logs() as logs, serve(policies) as server:
+        assert ask(server).rcode() == dns.rcode.SERVFAIL
+    (told,) = (log["error"] for log in logs if log["event"].startswith("a policy failed"))
+    assert "a policy answers other.example A; give what it gives" in told
+
+
 @pytest.mark.parametrize("memo", [True, False])
 def test_a_policy_that_keeps_failing_rests_and_is_tried_again(memo: bool) -> None:
     policies = Policies()

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from pippin.policy.loops import names_led_to
 from pippin.policy.plans import (
     NODATA,
     Alias,
@@ -64,6 +65,7 @@ class Compiler:
     def __init__(self, rows: Mapping[str, int]) -> None:
         self._rows = rows
         self._kept: dict[tuple[Plan, int], Compiled] = {}
+        self._leading: dict[Plan, frozenset[str]] = {}
 
     def compile(self, plan: Plan, rdtype: int, alias: AliasResolver | None = None) -> Compiled:
         """`compile_plan`; plans that use `alias` are compiled each time, because zones change."""
@@ -76,6 +78,16 @@ class Compiler:
                     self._kept.clear()
                 self._kept[key] = compiled
         return compiled
+
+
+    def names_led_to(self, plan: Plan) -> frozenset[str]:
+        """`loops.names_led_to`, which is nothing for most plans."""
+        names = self._leading.get(plan)
+        if names is None:
+            if len(self._leading) >= MAX_KEPT:
+                self._leading.clear()
+            names = self._leading[plan] = names_led_to(plan)
+        return names
 
 
 def compile_plan(

@@ -37,6 +37,7 @@ from pippin.policy.checks import (
     TCPCheck,
     TLSCheck,
 )
+from pippin.policy.loops import refuse_own_name
 from pippin.policy.networks import NetworksError
 from pippin.policy.plans import (
     OUTCOMES,
@@ -129,6 +130,8 @@ def make_policies(declarations: Declarations, file: str, text: str = "") -> Poli
         try:
             function = _Function(declared, pools, policies.networks.names)
             for name in _texts(declared.name):
+                for plan in function.plans:
+                    refuse_own_name(plan, check_name(name))
                 for rdtype in _texts(declared.type):
                     policies.add(
                         check_name(name),
@@ -164,6 +167,12 @@ class _Function:
             self._default = weighted({_one(text, pools): weight for text, weight in declared.weights.items()})
         else:
             self._default = choose(declared.answer or "")
+
+    @property
+    def plans(self) -> tuple[Plan, ...]:
+        """Everything that it may answer."""
+        tables = (self._network, self._country, self._continent)
+        return (self._default, *(plan for table in tables for plan in table.values()))
 
     def __call__(self, client: Client) -> Plan:
         if self._network and (found := self._network.get(client.network or "")) is not None:

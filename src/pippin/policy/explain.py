@@ -13,18 +13,19 @@ from dataclasses import dataclass, replace
 import dns.exception
 import dns.name
 
-from pippin.engine.memo import F_CLIENT, F_HEALTH, F_LOAD, F_TREE
+from pippin.engine.memo import F_CAPTURED, F_CLIENT, F_HEALTH, F_LOAD, F_TREE
 from pippin.policy.compiling import compile_plan
 from pippin.policy.evaluate import traceback_of
 from pippin.policy.given import GivenFacts, Lookups, client_network
 from pippin.policy.load import Loaded
+from pippin.policy.loops import names_led_to, refuse_loop
 from pippin.policy.outcomes import enumerate_compiled
 from pippin.policy.plans import PASS, Outcome, Plan, PlanError, Sticky
 from pippin.policy.policies import Policy
 from pippin.policy.pools import Pool, Target, pools_in
 from pippin.policy.rdata import type_number
 from pippin.policy.trial import Trial, Trials
-from pippin.policy.way import Way, captured, find_way, lines_of
+from pippin.policy.way import Way, captured, find_way, lines_of, records_of
 from pippin.zone.answer import Zones, answer
 
 
@@ -214,6 +215,8 @@ class Explainer:
             scope=self._scope(trial.plan, trial, facts),
         )
         try:
+            name_was_read = any(kind == F_CAPTURED for kind, *_ in trial.path)
+            refuse_loop(names_led_to(trial.plan), policy.name, way.name, rdtype, self._zones, name_was_read)
             answers = tuple(self._answers(trial.plan, policy, rdtype))
         except PlanError as error:
             return replace(explained, error=f"PlanError: {error}")
@@ -261,16 +264,7 @@ class Explainer:
         return max(depths)
 
     def _alias(self, name: str, rdtype: int) -> list[tuple[int, bytes]] | None:
-        """Records that a name of the zones has, at the end of its aliases; None if no zone has it."""
-        owner = dns.name.from_text(name)
-        if self._zones is None or self._zones.find(owner, rdtype) is None:
-            return None
-        return [
-            (rrset.ttl, rdata.to_wire() or b"")
-            for rrset in answer(self._zones, owner, rdtype, False).answer
-            if rrset.rdtype == rdtype
-            for rdata in rrset
-        ]
+        return None if self._zones is None else records_of(self._zones, name, rdtype)
 
 
 class _Known:

@@ -25,6 +25,7 @@ from pippin.policy.plans import PlanError
 from pippin.policy.policies import Policies, Policy, PolicyError, collecting_policies
 from pippin.policy.pools import Pool, Target, collecting_pools
 from pippin.policy.sources import Sources
+from pippin.policy.written_loops import written_loops
 from pippin.zone.problem import Problem, Severity
 
 MODULE_PREFIX = "pippin_policy_file_"
@@ -80,6 +81,8 @@ def load(files: Sequence[str], kept: Mapping[str, bytes] | None = None) -> Loade
             problems.append(problem)
             continue
         pools += [(file, pool) for pool in made_pools]
+        if not file.endswith(".toml"):
+            problems += written_loops(sources.read(file).decode("utf-8", "replace"), file)
         if sum(len(policies) for policies in declared) == known and not file.endswith(".toml"):
             message = "no policies here; right would be `policies = Policies()` and `@policies.answer(...)`"
             problems.append(Problem(file, 0, 0, message))

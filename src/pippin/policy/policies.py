@@ -20,6 +20,7 @@ import dns.exception
 import dns.name
 
 from pippin.policy.compiling import compile_plan, uses_alias
+from pippin.policy.loops import refuse_own_name
 from pippin.policy.networks import Networks
 from pippin.policy.plans import Plan, PlanError, PlanLike, as_plan, check_ttl
 from pippin.policy.rdata import NOT_FROM_POLICIES, RdataError, type_number, type_text
@@ -171,9 +172,11 @@ class Policies:
 
     def add(self, name: str, type: str, function: PolicyFunction, options: Options, place: Place) -> None:  # noqa: A002
         """What `answer` does for each name and type, which are already in their official form."""
-        if isinstance(options.fallback, Plan) and not uses_alias(options.fallback):
+        if isinstance(options.fallback, Plan):
             try:
-                compile_plan(options.fallback, type_number(type), {})
+                refuse_own_name(options.fallback, name)
+                if not uses_alias(options.fallback):
+                    compile_plan(options.fallback, type_number(type), {})
             except PlanError as error:
                 raise PolicyError(f"fallback: {error}") from None
         policy = Policy(name, type, function, _parameters(function), _is_async(function), options, place)

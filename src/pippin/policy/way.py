@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import dns.exception
 import dns.name
 import dns.rcode
 import dns.rdatatype
 
 from pippin.policy.load import Loaded
+from pippin.policy.plans import PlanError
 from pippin.policy.policies import Policy
 from pippin.policy.rdata import type_text
 from pippin.zone.answer import Answer, Zones, answer
@@ -60,6 +62,30 @@ def find_way(loaded: Loaded, zones: Zones | None, name: dns.name.Name, rdtype: i
         name = last[0].target
         path.append(f"it is an alias: resolvers ask for {text_of(name)} next")
     return Way(name, (*path, f"more than {ALIASES_FOLLOWED} aliases"), None, tuple(zone_answer))
+
+
+def records_of(zones: Zones, name: str, rdtype: int) -> list[tuple[int, bytes]] | None:
+    """(TTL, data) of the records that a name of the zones has, at the end of its aliases; None if no zone has it.
+
+    Raises `PlanError` for a name that a policy answers: its records are not in the zones.
+    """
+    try:
+        owner = dns.name.from_text(name)
+    except dns.exception.DNSException:
+        return None
+    if zones.find(owner, rdtype) is None:
+        return None
+    found = answer(zones, owner, rdtype, False).answer
+    end = owner
+    for rrset in found:
+        if rrset.rdtype == dns.rdatatype.CNAME:
+            end = rrset[0].target
+    zone = zones.find(end, rdtype)
+    if zone is not None and zone.policy_owner(end, rdtype) is not None:
+        raise PlanError(f"alias({name!r}): a policy answers {text_of(end)} {type_text(rdtype)}; give what it gives")
+    return [
+        (rrset.ttl, rdata.to_wire() or b"") for rrset in found if rrset.rdtype == rdtype for rdata in rrset
+    ]
 
 
 def find_by_name(loaded: Loaded, name: str, rdtype: str) -> Policy | None:

@@ -11,22 +11,23 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple, cast
 
-import dns.exception
 import dns.name
 import dns.rcode
-import dns.rdatatype
 import structlog
 from msgspec import Struct
 
 from pippin.engine.memo import (
     ANSWER,
+    ASK_CAPTURED,
+    ASK_CAPTURED_LENGTH,
     ASK_GENERATION,
     DROP,
+    F_CAPTURED,
     NXDOMAIN,
     OUT_EDE,
     OUT_LENGTH,
@@ -41,8 +42,10 @@ from pippin.policy.client import parameters
 from pippin.policy.compiling import Compiled, Compiler
 from pippin.policy.evaluate import Breaker, Result, Watchdog, place_of, traceback_of
 from pippin.policy.facts import Recorder, Step
+from pippin.policy.loops import refuse_loop
 from pippin.policy.plans import PlanError, as_plan
 from pippin.policy.policies import Policy
+from pippin.policy.way import records_of
 from pippin.query.compose import compose
 from pippin.query.pipeline import Outcome, Silence
 from pippin.query.query import Query, Transport
@@ -285,15 +288,26 @@ class PolicyAnswers:
 
     def _evaluate(self, standing: Standing, ask: bytes, now: int) -> Decided:
         recorder, facts = parameters(QueryFacts(self._tables, ask, now), standing.policy.name)
-        return self._compile(standing, recorder, standing.policy.call(facts))
+        return self._compile(standing, ask, recorder, standing.policy.call(facts))
 
     async def _evaluate_async(self, standing: Standing, ask: bytes, now: int) -> Decided:
         recorder, facts = parameters(QueryFacts(self._tables, ask, now), standing.policy.name)
-        return self._compile(standing, recorder, await cast(Awaitable[object], standing.policy.call(facts)))
+        returned = await cast(Awaitable[object], standing.policy.call(facts))
+        return self._compile(standing, ask, recorder, returned)
 
-    def _compile(self, standing: Standing, recorder: Recorder, returned: object) -> Decided:
-        plan = self._compiler.compile(as_plan(returned), standing.rdtype, recorder.alias(self._alias))
-        return Decided(plan, recorder.path)
+    def _compile(self, standing: Standing, ask: bytes, recorder: Recorder, returned: object) -> Decided:
+        plan = as_plan(returned)
+        compiled = self._compiler.compile(plan, standing.rdtype, recorder.alias(self._alias))
+        if names := self._compiler.names_led_to(plan):
+            self._refuse_loop(standing.policy, names, ask, recorder.path)
+        return Decided(compiled, recorder.path)
+
+    def _refuse_loop(self, policy: Policy, names: Iterable[str], ask: bytes, path: Sequence[Step]) -> None:
+        asked = policy.owner
+        if policy.name.startswith("*."):
+            asked = ask[ASK_CAPTURED : ASK_CAPTURED + ask[ASK_CAPTURED_LENGTH]] + asked[2:]
+        name_was_read = any(kind == F_CAPTURED for kind, *_ in path)
+        refuse_loop(names, policy.name, dns.name.from_wire(asked, 0)[0], policy.rdtype, self._zones, name_was_read)
 
     # ---- from a result to an answer
 
@@ -434,16 +448,4 @@ class PolicyAnswers:
     # ---- what policies ask for
 
     def _alias(self, name: str, rdtype: int) -> list[tuple[int, bytes]] | None:
-        """The records that a name of the zones served has, at the end of its aliases; None if no zone has the name."""
-        try:
-            owner = dns.name.from_text(name)
-        except dns.exception.DNSException:
-            return None
-        if self._zones.find(owner, rdtype) is None:
-            return None
-        return [
-            (rrset.ttl, rdata.to_wire() or b"")
-            for rrset in answer(self._zones, owner, rdtype, False).answer
-            if rrset.rdtype == rdtype
-            for rdata in rrset
-        ]
+        return records_of(self._zones, name, rdtype)
