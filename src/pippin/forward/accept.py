@@ -10,8 +10,7 @@ A chain is cut where its next name is for somebody else to answer (another upstr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 import dns.edns
 import dns.exception
@@ -22,6 +21,11 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
+from pippin.forward.accepted import Accepted, IsElsewhere, Limits, Useless
+from pippin.forward.cache import ttl_places
+from pippin.forward.plain import read_plainly
+from pippin.forward.wire import Question
+from pippin.query.compose import compose
 from pippin.zone.answer import CHAIN_LIMIT, Answer
 
 _ANSWERS = frozenset({dns.rcode.NOERROR, dns.rcode.NXDOMAIN, dns.rcode.YXDOMAIN})
@@ -29,39 +33,17 @@ _PROOFS = frozenset({dns.rdatatype.NSEC, dns.rdatatype.NSEC3})
 _TTL_SIGN = 1 << 31
 
 
-class Useless(Exception):
-    """The upstream answered, but not the question: another one may do better. `ede`: what it says about why, or -1."""
-
-    def __init__(self, why: str, ede: int = -1) -> None:
-        super().__init__(why)
-        self.ede = ede
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """What is believed of a reply. `ttl` 0: not to be remembered. `follow`: where others answer the chain's rest."""
-
-    answer: Answer
-    ttl: int
-    authentic: bool
-    aliases: tuple[dns.name.Name, ...]
-    follow: dns.name.Name | None
-
-
-IsElsewhere = Callable[[dns.name.Name], bool]
-
-
-def accept(
-    reply: bytes,
-    name: dns.name.Name,
-    qtype: int,
-    dnssec_ok: bool,
-    is_elsewhere: IsElsewhere,
-    *,
-    max_ttl: int,
-    max_negative_ttl: int,
-) -> Accepted:
+def accept(reply: bytes, question: Question, is_elsewhere: IsElsewhere, limits: Limits) -> Accepted:
     """Read a reply that `wire.mismatch` has nothing against. Raises `Useless`."""
+    name, qtype, dnssec_ok, _ = question
+    plain = read_plainly(reply, name, qtype, dnssec_ok, is_elsewhere, limits)
+    return plain or accept_any(reply, question, is_elsewhere, limits)
+
+
+def accept_any(reply: bytes, question: Question, is_elsewhere: IsElsewhere, limits: Limits) -> Accepted:
+    """`accept` without its short way, which gives the same for what it takes."""
+    _, qtype, dnssec_ok, _ = question
+    name = dns.name.from_wire(question.name, 0)[0]
     try:
         message = dns.message.from_wire(reply, ignore_trailing=True)
     except dns.exception.DNSException as error:
@@ -85,13 +67,31 @@ def accept(
             raise Useless("a referral: it is no resolver, and not responsible for the name")
     if dnssec_ok and follow is None:
         answer.authority += _proofs(message.authority, chain.names)
-    ttl = _limit_ttls(answer, max_ttl)
+    ttl = _limit_ttls(answer, limits.ttl)
     if soa is not None:
-        ttl = min(ttl, max_negative_ttl, _negative_ttl(answer.authority, max_negative_ttl))
+        ttl = min(ttl, limits.negative, _negative_ttl(answer.authority, limits.negative))
     elif not chain.is_complete and follow is None:
         ttl = 0  # RFC 2308 section 5: without an SOA, not to be cached
-    authentic = bool(message.flags & dns.flags.AD)
-    return Accepted(answer, ttl, authentic, tuple(chain.aliases), follow)
+    composed = compose(question.name, qtype, answer)
+    return Accepted(
+        composed.body,
+        composed.answers,
+        composed.authorities,
+        ttl_places(composed.body, composed.answers + composed.authorities),
+        composed.rcode,
+        composed.ede,
+        ttl,
+        bool(message.flags & dns.flags.AD),
+        tuple(map(wire_of, chain.aliases)),
+        None if follow is None else wire_of(follow),
+    )
+
+
+def wire_of(name: dns.name.Name) -> bytes:
+    """Lower-case wire format."""
+    wire = name.canonicalize().to_wire()
+    assert wire is not None
+    return wire
 
 
 class _Chain:
@@ -130,7 +130,7 @@ class _Chain:
                 self.is_complete = True  # a loop, each alias once
                 return
             self.names.append(target)
-            if is_elsewhere(target):
+            if is_elsewhere(wire_of(target)):
                 self.follow = target
                 return
             name = target

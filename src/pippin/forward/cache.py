@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-import dns.name
-
+from pippin.forward.wire import Question
 from pippin.query.reply import Reply
 
 ENTRY_OVERHEAD = 700
@@ -19,19 +18,13 @@ ENTRY_OVERHEAD = 700
 _TTL_PLACE = 4  # after a record's type and class
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
-    """All that an answer depends on. `name` is lower-case wire format; the class is IN."""
-
-    name: bytes
-    type: int
-    dnssec_ok: bool
-    checking_disabled: bool
-
-
 @dataclass(slots=True)
 class Entry:
-    """One answer as it was at `stored` (Unix time). `failed`: there is none, and for `ttl` seconds nobody need ask."""
+    """One answer as it was at `stored` (Unix time). `failed`: there is none, and for `ttl` seconds nobody need ask.
+
+    `aliases` are the names that its CNAMEs lead to, in order, and `follow` is where others answer the rest; both are
+    lower-case wire format.
+    """
 
     body: bytes
     answers: int
@@ -41,8 +34,8 @@ class Entry:
     authentic: bool
     stored: float
     ttl: int
-    aliases: tuple[dns.name.Name, ...] = ()
-    follow: dns.name.Name | None = None
+    aliases: tuple[bytes, ...] = ()
+    follow: bytes | None = None
     failed: bool = False
     retry_at: float = 0.0
     """Stale and asked for in vain: not asked for again before."""
@@ -53,8 +46,10 @@ class Entry:
         """Seconds until it is stale; negative after."""
         return self.stored + self.ttl - now
 
-    def reply(self, now: float, *, stale_ttl: int | None = None) -> Reply:
-        """The reply, TTLs as old as they are, or all at `stale_ttl`. `Reply.ttl` is left to the caller."""
+    def reply(
+        self, now: float, *, keep: int, stale_ttl: int | None = None, ede: int | None = None
+    ) -> Reply:
+        """The reply, TTLs as old as they are, or all at `stale_ttl`. `keep`: seconds that the engine may repeat it."""
         body = self.body
         age = max(0, int(now - self.stored))
         if age or stale_ttl is not None:
@@ -72,7 +67,8 @@ class Entry:
             0,
             rcode=self.rcode,
             authoritative=False,
-            ede=self.ede,
+            ede=self.ede if ede is None else ede,
+            ttl=keep,
             recursion_available=True,
             authentic=self.authentic,
             forwarded=True,
@@ -89,23 +85,23 @@ class CacheStatistics:
 
 
 class MessageCache:
-    """Key -> Entry."""
+    """Question -> Entry."""
 
     def __init__(self, limit: int, byte_limit: int) -> None:
         """At most `limit` entries and `byte_limit` octets; 0 turns it off."""
-        self._entries: OrderedDict[Key, Entry] = OrderedDict()
+        self._entries: OrderedDict[Question, Entry] = OrderedDict()
         self._limit = limit
         self._byte_limit = byte_limit
         self._octets = 0
         self._evicted = 0
 
-    def get(self, key: Key) -> Entry | None:
+    def get(self, key: Question) -> Entry | None:
         entry = self._entries.get(key)
         if entry is not None:
             self._entries.move_to_end(key)
         return entry
 
-    def put(self, key: Key, entry: Entry) -> None:
+    def put(self, key: Question, entry: Entry) -> None:
         """Remember an entry, unless it is larger than everything."""
         cost = _cost(key, entry)
         if self._limit < 1 or cost > self._byte_limit:
@@ -118,7 +114,7 @@ class MessageCache:
             self._octets -= _cost(*oldest)
             self._evicted += 1
 
-    def discard(self, key: Key) -> None:
+    def discard(self, key: Question) -> None:
         entry = self._entries.pop(key, None)
         if entry is not None:
             self._octets -= _cost(key, entry)
@@ -145,5 +141,5 @@ def ttl_places(body: bytes, records: int) -> tuple[int, ...]:
     return tuple(places)
 
 
-def _cost(key: Key, entry: Entry) -> int:
+def _cost(key: Question, entry: Entry) -> int:
     return len(key.name) + len(entry.body) + ENTRY_OVERHEAD

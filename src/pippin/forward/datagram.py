@@ -20,17 +20,16 @@ FORGERIES = 32
 RECEIVE_SIZE = 4096
 """We ask for 1232 octets at most; some servers send what they like."""
 
+CASE_PATIENCE = 0.25
+"""Seconds to wait for a reply in the right case after one came whose case alone was wrong."""
+
 PORT_FIRST, PORT_COUNT = 1024, 64512
 PORT_ATTEMPTS = 16
 """Tries to find a free port by chance before the kernel chooses one (it does so at random too, among 28,000)."""
 
 
 class Suspicious(Exception):
-    """Replies came that were none, and no right one was among them; `case_only`: their letters' case was all of it."""
-
-    def __init__(self, case_only: bool) -> None:
-        super().__init__("wrong replies")
-        self.case_only = case_only
+    """Replies came that were none, and no right one was among them."""
 
 
 class Exchange:
@@ -41,11 +40,13 @@ class Exchange:
     ) -> None:
         """Sends the question. OSError if there is no way to that place."""
         self._loop = asyncio.get_running_loop()
-        self._query = query
+        self.query = query
         self._name_length = name_length
         self._wrong = wrong
         self._case_only = True
-        self.forgeries = 0
+        self._forgeries = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._waiter: asyncio.Future[None] | None = None
         self.reply: asyncio.Future[bytes] = self._loop.create_future()
         """OSError when nobody is there, `Suspicious` after FORGERIES."""
         self._socket = _connected(place)
@@ -56,12 +57,20 @@ class Exchange:
             self._socket.close()
             raise
 
-    @property
-    def only_case_was_wrong(self) -> bool:
-        """Replies came, and their only fault was the case of letters: the server may not keep it."""
-        return self.forgeries > 0 and self._case_only
+    async def wait(self, seconds: float) -> bytes | None:
+        """The reply if it comes within that time; None: it has not, or it is an error (`reply` has it)."""
+        if not self.reply.done():
+            waiter = self._waiter = self._loop.create_future()
+            timer = self._loop.call_later(seconds, _wake, waiter)
+            try:
+                await waiter
+            finally:
+                timer.cancel()
+        return self.reply.result() if self.reply.done() and self.reply.exception() is None else None
 
     def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         self._loop.remove_reader(self._socket.fileno())
         self._socket.close()
         if not self.reply.cancel() and not self.reply.cancelled():
@@ -75,16 +84,37 @@ class Exchange:
                 return
             except OSError as error:
                 self.reply.set_exception(error)
-                return
-            wrong = mismatch(self._query, self._name_length, packet)
-            if wrong is None:
-                self.reply.set_result(packet)
-                return
-            self._wrong[wrong] += 1
-            self.forgeries += 1
-            self._case_only = self._case_only and wrong is Mismatch.CASE
-            if self.forgeries >= FORGERIES:
-                self.reply.set_exception(Suspicious(self._case_only))
+            else:
+                self._take(packet)
+        self._wake_waiter()
+
+    def _take(self, packet: bytes) -> None:
+        wrong = mismatch(self.query, self._name_length, packet)
+        if wrong is None:
+            self.reply.set_result(packet)
+            return
+        self._wrong[wrong] += 1
+        self._forgeries += 1
+        self._case_only = self._case_only and wrong is Mismatch.CASE
+        if self._forgeries >= FORGERIES:
+            self.reply.set_exception(Suspicious)
+        elif self._forgeries == 1 and self._case_only:
+            self._timer = self._loop.call_later(CASE_PATIENCE, self._doubt)
+
+    def _doubt(self) -> None:
+        """Replies came, and their only fault was the case of letters: the server may not keep it."""
+        if self._case_only and not self.reply.done():
+            self.reply.set_exception(Suspicious)
+            self._wake_waiter()
+
+    def _wake_waiter(self) -> None:
+        if self._waiter is not None:
+            _wake(self._waiter)
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 def _connected(place: tuple[str, int]) -> socket.socket:

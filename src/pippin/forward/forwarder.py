@@ -12,20 +12,21 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 import dns.name
 import dns.rcode
 
-from pippin.forward.accept import Accepted, accept
-from pippin.forward.cache import CacheStatistics, Entry, Key, MessageCache, ttl_places
+from pippin.forward.accept import accept, wire_of
+from pippin.forward.accepted import Accepted, Limits
+from pippin.forward.cache import CacheStatistics, Entry, MessageCache
 from pippin.forward.group import Group, NothingWorks
 from pippin.forward.local import LOCAL_ZONES
 from pippin.forward.settings import ForwardSettings, parse_upstream
-from pippin.forward.upstream import Question, Upstream, UpstreamStatistics
-from pippin.query.compose import compose
+from pippin.forward.upstream import Upstream, UpstreamStatistics
+from pippin.forward.wire import Question
 from pippin.query.reply import Reply
 
 if TYPE_CHECKING:
@@ -91,17 +92,19 @@ class Forwarder:
         self._cache = MessageCache(settings.cache_size, settings.cache_bytes)
         self._tls: ssl.SSLContext | None = None
         self._upstreams: dict[str, Upstream] = {}
-        self._routes: dict[bytes, Group | None] = {_wire(zone): None for zone in LOCAL_ZONES}
+        self._routes: dict[bytes, Group | None] = {wire_of(zone): None for zone in LOCAL_ZONES}
         if settings.upstreams:
             self._routes[b"\0"] = self._group(settings.upstreams)
         for suffix, upstreams in settings.suffix.items():
-            key = _wire(dns.name.from_text(suffix.removesuffix(".") + "."))
+            key = wire_of(dns.name.from_text(suffix.removesuffix(".") + "."))
             self._routes[key] = self._group(upstreams) if upstreams else None
         self._shared: SharedCache | None = None
         self._origins: dict[bytes, bytes] = {}
         if settings.shared_cache is not None:
             self._share(settings.shared_cache)
-        self._flights: dict[Key, asyncio.Task[Entry]] = {}
+        self._limits = Limits(settings.max_ttl, settings.max_negative_ttl)
+        self._flights: dict[Question, asyncio.Future[Entry]] = {}
+        self._unattended: set[asyncio.Task[Entry]] = set()
         self._refreshes = 0
         self._questions = self._hits = self._merged = self._asked = self._failed = 0
         self._failures_repeated = self._stale = self._prefetched = self._overflowed = 0
@@ -118,29 +121,35 @@ class Forwarder:
                 return None
             at += 1 + name[at]
 
-    def remembered(self, key: Key) -> Entry | None:
+    def remembered(self, question: Question) -> Entry | None:
         """What the cache has that is still fresh, failures not included."""
-        entry = self._cache.get(key)
+        entry = self._cache.get(question)
         return None if entry is None or entry.failed or entry.left(self._clock()) <= 0 else entry
 
-    async def look_up(self, key: Key) -> tuple[Entry, bool]:
-        """The entry for a key whose `route` has upstreams, and whether it is stale. Never raises for their failures."""
+    async def look_up(self, question: Question) -> tuple[Entry, bool]:
+        """The entry for a question whose `route` has upstreams, and whether it is stale. Their failures are entries."""
         self._questions += 1
         now = self._clock()
-        entry = self._cache.get(key)
+        entry = self._cache.get(question)
         if entry is not None and entry.left(now) > 0:
             self._hits += 1
             self._failures_repeated += entry.failed
-            self._prefetch(key, entry, now)
+            self._prefetch(question, entry, now)
             return entry, False
         stale = entry if entry is not None and self._may_be_stale(entry, now) else None
         if stale is not None and now < stale.retry_at:
             self._stale += 1
             return stale, True
-        flight = self._flight(key)
-        if flight is None:
+        flight = self._flights.get(question)
+        if flight is not None:
+            self._merged += 1
+        elif len(self._flights) >= self._settings.in_flight + REFRESHES:
             self._overflowed += 1
             return (OVERFLOW, False) if stale is None else (stale, True)
+        elif stale is None:
+            return await self._fly(question), False
+        else:
+            flight = self._send_off(question)
         await asyncio.wait([flight], timeout=None if stale is None else STALE_AFTER)
         if not flight.done():
             assert stale is not None
@@ -153,15 +162,15 @@ class Forwarder:
             return stale, True
         return fresh, False
 
-    async def refresh(self, key: Key) -> Entry | None:
+    async def refresh(self, question: Question) -> Entry | None:
         """What is remembered, asked anew first if it is near its end; None if it was not remembered any more."""
-        entry = self._cache.get(key)
+        entry = self._cache.get(question)
         now = self._clock()
         if entry is None or entry.left(now) <= 0:
             return None
-        if (flight := self._prefetch(key, entry, now)) is not None:
+        if (flight := self._prefetch(question, entry, now)) is not None:
             await asyncio.wait([flight])
-            return self._cache.get(key)
+            return self._cache.get(question)
         return entry
 
     def reply(self, entry: Entry, is_stale: bool) -> Reply:
@@ -169,15 +178,15 @@ class Forwarder:
         now = self._clock()
         if is_stale:
             ede = STALE_NXDOMAIN if entry.rcode == dns.rcode.NXDOMAIN else STALE_ANSWER
-            return replace(entry.reply(now, stale_ttl=STALE_TTL), ede=ede, ttl=STALE_KEEP)
+            return entry.reply(now, keep=STALE_KEEP, stale_ttl=STALE_TTL, ede=ede)
         keep = entry.left(now)
         if entry.aliases:
             keep = min(keep, ALIAS_KEEP)
-        return replace(entry.reply(now), ttl=max(0, int(keep)))
+        return entry.reply(now, keep=max(0, int(keep)))
 
     async def close(self) -> None:
-        for flight in self._flights.values():
-            flight.cancel()
+        for task in self._unattended:
+            task.cancel()
         if self._shared is not None:
             await self._shared.close()
         for group in self._routes.values():
@@ -227,20 +236,30 @@ class Forwarder:
                 addresses = (str(upstream.address) for upstream in group.upstreams)
                 self._origins[suffix] = origin_of(suffix, addresses)
 
-    def _flight(self, key: Key) -> asyncio.Task[Entry] | None:
-        """The look-up for a key, begun now or earlier; None if too many are under way."""
-        flight = self._flights.get(key)
-        if flight is not None:
-            self._merged += 1
-            return flight
-        if len(self._flights) >= self._settings.in_flight + REFRESHES:
-            return None
-        flight = asyncio.get_running_loop().create_task(self._fetch(key))
-        self._flights[key] = flight
-        flight.add_done_callback(lambda _: self._flights.pop(key, None))
-        return flight
+    def _send_off(self, question: Question) -> asyncio.Task[Entry]:
+        """A look-up that goes on whether or not anybody waits for it."""
+        task = asyncio.get_running_loop().create_task(self._fly(question))
+        self._unattended.add(task)
+        task.add_done_callback(self._unattended.discard)
+        return task
 
-    def _prefetch(self, key: Key, entry: Entry, now: float) -> asyncio.Task[Entry] | None:
+    async def _fly(self, question: Question) -> Entry:
+        """Look up, for whoever asks the same meanwhile too."""
+        flight = self._flights[question] = asyncio.get_running_loop().create_future()
+        try:
+            entry = await self._fetch(question)
+        except Exception as error:
+            flight.set_exception(error)
+            flight.exception()  # seen, whether or not somebody else waits
+            raise
+        else:
+            flight.set_result(entry)
+            return entry
+        finally:
+            flight.cancel()  # if the look-up was: then so are those who wait
+            del self._flights[question]
+
+    def _prefetch(self, question: Question, entry: Entry, now: float) -> asyncio.Task[Entry] | None:
         """Begin to ask anew for an entry that is near its end, if it is and nobody does."""
         if (
             not self._settings.prefetch
@@ -248,15 +267,14 @@ class Forwarder:
             or entry.ttl < PREFETCH_FROM
             or entry.left(now) * PREFETCH_PART > entry.ttl
             or now < entry.retry_at
-            or key in self._flights
+            or question in self._flights
             or self._refreshes >= REFRESHES
         ):
             return None
-        flight = self._flight(key)
-        if flight is not None:
-            self._prefetched += 1
-            self._refreshes += 1
-            flight.add_done_callback(self._refreshed)
+        self._prefetched += 1
+        self._refreshes += 1
+        flight = self._send_off(question)
+        flight.add_done_callback(self._refreshed)
         return flight
 
     def _refreshed(self, _: asyncio.Task[Entry]) -> None:
@@ -265,71 +283,57 @@ class Forwarder:
     def _may_be_stale(self, entry: Entry, now: float) -> bool:
         return not entry.failed and entry.left(now) > -self._settings.serve_stale
 
-    async def _fetch(self, key: Key) -> Entry:
-        found = self.route(key.name)
+    async def _fetch(self, question: Question) -> Entry:
+        found = self.route(question.name)
         assert found is not None
         suffix, group = found
         assert group is not None
-        name = dns.name.from_wire(key.name, 0)[0]
-        read = partial(
-            accept,
-            name=name,
-            qtype=key.type,
-            dnssec_ok=key.dnssec_ok,
-            is_elsewhere=partial(self._is_elsewhere, suffix),
-            max_ttl=self._settings.max_ttl,
-            max_negative_ttl=self._settings.max_negative_ttl,
-        )
-        question = Question(key.name, key.type, key.dnssec_ok, key.checking_disabled)
-        if (
-            self._shared is not None
-            and (told := await self._shared.get(self._origins[suffix], key)) is not None
-        ):
-            known = self._cache.get(key)
+        if self._shared is not None and (told := await self._shared.get(self._origins[suffix], question)) is not None:
+            known = self._cache.get(question)
             if known is None or known.stored != told.stored:  # else it is the one that is to be replaced
-                self._cache.put(key, told)
+                self._cache.put(question, told)
                 return told
         self._asked += 1
+        is_elsewhere = partial(self._is_elsewhere, suffix)
+        read = partial(accept, question=question, is_elsewhere=is_elsewhere, limits=self._limits)
         try:
             accepted, upstream = await group.ask(question, read, self._settings.patience)
         except NothingWorks as error:
-            return self._remember_failure(key, error.ede)
-        trusted = self._settings.trust_ad or upstream.is_trusted
-        entry = self._entry(key, accepted, trusted)
+            return self._remember_failure(question, error.ede)
+        entry = self._entry(accepted, self._settings.trust_ad or upstream.is_trusted)
         if entry.ttl:
-            self._cache.put(key, entry)
+            self._cache.put(question, entry)
             if self._shared is not None:
-                self._shared.put(self._origins[suffix], key, entry)
+                self._shared.put(self._origins[suffix], question, entry)
         else:
-            self._cache.discard(key)
+            self._cache.discard(question)
         return entry
 
-    def _is_elsewhere(self, suffix: bytes, name: dns.name.Name) -> bool:
+    def _is_elsewhere(self, suffix: bytes, name: bytes) -> bool:
         """Somebody else than the upstreams of `suffix` is to be asked for this name."""
-        found = self.route(_wire(name))
+        found = self.route(name)
         return found is not None and found[0] != suffix and found[1] is not self._routes[suffix]
 
-    def _entry(self, key: Key, accepted: Accepted, trusted: bool) -> Entry:
-        reply = compose(key.name, key.type, accepted.answer)
+    def _entry(self, accepted: Accepted, trusted: bool) -> Entry:
         return Entry(
-            reply.body,
-            reply.answers,
-            reply.authorities,
-            reply.rcode,
-            reply.ede,
+            accepted.body,
+            accepted.answers,
+            accepted.authorities,
+            accepted.rcode,
+            accepted.ede,
             accepted.authentic and trusted,
             self._clock(),
             accepted.ttl,
             accepted.aliases,
             accepted.follow,
-            places=ttl_places(reply.body, reply.answers + reply.authorities),
+            places=accepted.places,
         )
 
-    def _remember_failure(self, key: Key, ede: int) -> Entry:
+    def _remember_failure(self, question: Question, ede: int) -> Entry:
         """RFC 9520: for a while nobody is asked again. An answer that may still be used stays."""
         self._failed += 1
         now = self._clock()
-        known = self._cache.get(key)
+        known = self._cache.get(question)
         ttl = self._settings.failure_ttl
         if known is not None and known.failed and known.left(now) > -2 * known.ttl:
             ttl = min(FAILURE_MOST, 2 * known.ttl)
@@ -337,11 +341,6 @@ class Forwarder:
         if known is not None and (known.left(now) > 0 or self._may_be_stale(known, now)):
             known.retry_at = now + STALE_RETRY
         else:
-            self._cache.put(key, failure)
+            self._cache.put(question, failure)
         return failure
 
-
-def _wire(name: dns.name.Name) -> bytes:
-    wire = name.canonicalize().to_wire()
-    assert wire is not None
-    return wire

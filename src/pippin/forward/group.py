@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from itertools import chain
 
 import structlog
 
-from pippin.forward.accept import Accepted, Useless
+from pippin.forward.accepted import Accepted, Useless
+from pippin.forward.datagram import Exchange
 from pippin.forward.settings import Mode
-from pippin.forward.upstream import Question, Upstream
+from pippin.forward.upstream import Upstream, is_complete
+from pippin.forward.wire import Question
 
 log = structlog.get_logger(__name__)
 
@@ -22,6 +25,9 @@ ASKED_EACH = 2
 
 NO_REACHABLE_AUTHORITY = 22
 """Extended DNS error (RFC 8914 section 4.23): nobody answered."""
+
+QUIET_SECONDS = 60.0
+"""Between two lines in the log that the same upstream fails: one that loses every third packet would fill it."""
 
 Read = Callable[[bytes], Accepted]
 """From a reply to what is believed of it; raises `Useless`."""
@@ -44,6 +50,7 @@ class Group:
         self._turn = 0
         self._probes: set[asyncio.Task[None]] = set()
         self._told: set[Upstream] = set()
+        self._quiet_until: dict[Upstream, float] = {}
 
     @property
     def upstreams(self) -> tuple[Upstream, ...]:
@@ -52,12 +59,46 @@ class Group:
     async def ask(self, question: Question, read: Read, patience: float) -> tuple[Accepted, Upstream]:
         """What the first upstream with a good answer says. Raises `NothingWorks` after `patience` seconds at most."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + patience
+        began = loop.time()
         self._probe(question, patience)
+        plan: Iterator[tuple[Upstream | None, float]]
+        plan = order = self._plan()
         running: dict[asyncio.Task[Accepted], Upstream] = {}
-        late: set[asyncio.Task[Accepted]] = set()
-        plan = self._plan()
         ede = NO_REACHABLE_AUTHORITY
+        # Nearly always the first one answers over UDP, at once and for good, which takes no task.
+        upstream, wait = next(order)
+        exchange = self._begin(upstream, question)
+        if exchange is not None:
+            reply = await self._reply_to(exchange, min(wait, patience))
+            if reply is not None and is_complete(reply, exchange.query):
+                exchange.close()
+                self._answered(upstream, began)
+                try:
+                    return read(reply), upstream
+                except Useless as error:
+                    ede = self._explain(error, ede)
+            else:
+                running[loop.create_task(self._ask_one(upstream, question, read, exchange, began))] = upstream
+                if exchange.reply.done():
+                    plan = chain([(None, wait)], plan)  # it is asked in another way now
+                else:
+                    self._missed(upstream)
+        elif upstream.address.protocol != "udp":
+            plan = chain([(upstream, wait)], plan)
+        return await self._race(question, read, began + patience, plan, running, ede)
+
+    async def _race(
+        self,
+        question: Question,
+        read: Read,
+        deadline: float,
+        plan: Iterator[tuple[Upstream | None, float]],
+        running: dict[asyncio.Task[Accepted], Upstream],
+        ede: int,
+    ) -> tuple[Accepted, Upstream]:
+        """Ask one after the other as planned, and listen to all of them."""
+        loop = asyncio.get_running_loop()
+        late = set(running)
         try:
             while (left := deadline - loop.time()) > 0:
                 upstream, wait = next(plan, (None, left))
@@ -89,6 +130,20 @@ class Group:
         for upstream in self._upstreams:
             upstream.close()
 
+    def _begin(self, upstream: Upstream, question: Question) -> Exchange | None:
+        try:
+            return upstream.begin(question)
+        except OSError as error:
+            self._missed(upstream, error)
+            return None
+
+    async def _reply_to(self, exchange: Exchange, seconds: float) -> bytes | None:
+        try:
+            return await exchange.wait(seconds)
+        except asyncio.CancelledError:
+            exchange.close()
+            raise
+
     def _plan(self) -> Iterator[tuple[Upstream, float]]:
         """Whom to ask, in order, each with the seconds to wait before the next; waiting gets longer each round."""
         order = self._order()
@@ -110,24 +165,37 @@ class Group:
             other.passed_over()
         return upstreams
 
-    async def _ask_one(self, upstream: Upstream, question: Question, read: Read) -> Accepted:
-        loop = asyncio.get_running_loop()
-        started = loop.time()
+    async def _ask_one(
+        self,
+        upstream: Upstream,
+        question: Question,
+        read: Read,
+        exchange: Exchange | None = None,
+        began: float | None = None,
+    ) -> Accepted:
+        """`exchange`: the question has been sent already, when it was `began`."""
+        if began is None:
+            began = asyncio.get_running_loop().time()
         try:
-            reply = await upstream.ask(question)
+            reply = await upstream.ask(question, exchange)
         except OSError as error:
             self._missed(upstream, error)
             raise
-        upstream.succeeded(loop.time() - started)
+        self._answered(upstream, began)
+        return read(reply)
+
+    def _answered(self, upstream: Upstream, began: float) -> None:
+        upstream.succeeded(asyncio.get_running_loop().time() - began)
         if upstream in self._told:
             self._told.discard(upstream)
             log.info("an upstream answers again", upstream=str(upstream.address))
-        return read(reply)
 
     def _missed(self, upstream: Upstream, error: OSError | None = None) -> None:
-        upstream.missed(asyncio.get_running_loop().time(), unreachable=error is not None)
-        if not upstream.is_healthy and upstream not in self._told:
+        now = asyncio.get_running_loop().time()
+        upstream.missed(now, unreachable=error is not None)
+        if not upstream.is_healthy and upstream not in self._told and now >= self._quiet_until.get(upstream, 0.0):
             self._told.add(upstream)
+            self._quiet_until[upstream] = now + QUIET_SECONDS
             why = "silent" if error is None else f"{type(error).__name__}: {error}"
             log.warning(
                 "an upstream fails and is asked last for a while", upstream=str(upstream.address), why=why

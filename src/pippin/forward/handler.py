@@ -25,11 +25,12 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
-from pippin.forward.cache import Entry, Key
+from pippin.forward.accept import wire_of
+from pippin.forward.cache import Entry
 from pippin.forward.forwarder import Forwarder, ForwardStatistics
 from pippin.forward.local import answer_locally
 from pippin.forward.settings import ForwardSettings
-from pippin.forward.wire import CD, HEADER, QR
+from pippin.forward.wire import CD, HEADER, QR, Question
 from pippin.query.compose import compose
 from pippin.query.pipeline import SERVFAIL
 from pippin.query.query import Query
@@ -78,23 +79,23 @@ class Forwarding:
     async def handle(self, query: Query) -> Reply | None:
         if query.rdclass != dns.rdataclass.IN:
             return None
-        name = query.name
+        name = query.name_wire.lower()
         is_recursive = bool(query.wire[2] & 1)
         allowed = self._may(query.client[0])
-        if self._zones.deepest(name) is not None:
-            return await self._continue(query, name) if is_recursive and allowed else None
+        if self._zones.has(name):
+            return await self._continue(query) if is_recursive and allowed else None
         if not allowed:
             self._prohibited += 1
             return _refused(PROHIBITED)
         if query.type in _META:
             self._not_supported += 1
             return _refused(NOT_SUPPORTED)
-        key = _key(query)
-        if self._forwarder.route(key.name) is None:
+        if self._forwarder.route(name) is None:
             return None  # such names are not forwarded at all
+        question = _question(query)
         if is_recursive:
-            return await self._bounded(name, key)
-        entry = self._forwarder.remembered(key)
+            return await self._bounded(question)
+        entry = self._forwarder.remembered(question)
         if entry is None:
             self._not_remembered += 1
             return _refused(NOT_AUTHORITATIVE)
@@ -102,7 +103,7 @@ class Forwarding:
 
     async def refresh(self, query: Query) -> Reply | None:
         """A newer reply for a question whose remembered one ends soon; None to leave it as it is."""
-        entry = await self._forwarder.refresh(_key(query))
+        entry = await self._forwarder.refresh(_question(query))
         return self._forwarder.reply(entry, False) if entry is not None and self._is_whole(entry) else None
 
     async def close(self) -> None:
@@ -118,42 +119,41 @@ class Forwarding:
             self._forwarder.statistics(),
         )
 
-    async def _continue(self, query: Query, name: dns.name.Name) -> Reply | None:
+    async def _continue(self, query: Query) -> Reply | None:
         """A question about a served zone: for us only if its chain of aliases leads out of all of them."""
-        found = answer(self._zones, name, query.type, query.dnssec_ok)
+        found = answer(self._zones, query.name, query.type, query.dnssec_ok)
         target = self._way_out(found, query.type)
-        if target is None or self._forwarder.route(_wire(target)) is None:
+        if target is None or self._forwarder.route(wire_of(target)) is None:
             return compose(query.name_wire, query.type, found)
-        return await self._bounded(name, _key(query))
+        return await self._bounded(_question(query))
 
-    async def _bounded(self, name: dns.name.Name, key: Key) -> Reply:
+    async def _bounded(self, question: Question) -> Reply:
         if self._waiting >= self._limit:
             return SERVFAIL
         self._waiting += 1
         try:
-            return await self._resolve(name, key)
+            return await self._resolve(question)
         finally:
             self._waiting -= 1
 
-    async def _resolve(self, name: dns.name.Name, key: Key) -> Reply:
-        route = self._forwarder.route(key.name)
-        if self._zones.deepest(name) is None and route is not None and route[1] is not None:
-            entry, is_stale = await self._forwarder.look_up(key)
-            reply = self._forwarder.reply(entry, is_stale)
+    async def _resolve(self, question: Question) -> Reply:
+        route = self._forwarder.route(question.name)
+        if route is not None and route[1] is not None and not self._zones.has(question.name):
+            entry, is_stale = await self._forwarder.look_up(question)
             if self._is_whole(entry):
-                return reply
-        return await self._walk(name, key)
+                return self._forwarder.reply(entry, is_stale)
+        return await self._walk(question)
 
-    async def _walk(self, name: dns.name.Name, key: Key) -> Reply:
+    async def _walk(self, question: Question) -> Reply:
         """A chain with parts from several places, each asked for its own. Not to be remembered as a whole: a change
         of a zone, or of who may ask, must show at once. The parts are."""
         whole: Reply | None = None
         result = Answer()
         authentic = True
-        seen = {name}
-        at: dns.name.Name | None = name
+        seen = {question.name}
+        at: bytes | None = question.name
         while at is not None:
-            part, at, reply = await self._step(at, replace(key, name=_wire(at)))
+            part, at, reply = await self._step(question._replace(name=at))
             if whole is None:
                 whole = reply
             authentic = authentic and reply.authentic
@@ -169,33 +169,35 @@ class Forwarding:
                 seen.add(at)
         assert whole is not None
         result.aa = whole.authoritative
-        reply = compose(key.name, key.type, result)
+        reply = compose(question.name, question.type, result)
         return replace(reply, ttl=0, recursion_available=True, authentic=authentic, forwarded=True)
 
-    async def _step(self, name: dns.name.Name, key: Key) -> tuple[Answer, dns.name.Name | None, Reply]:
+    async def _step(self, question: Question) -> tuple[Answer, bytes | None, Reply]:
         """The part of a chain that one place answers, the name where it goes on, and the part as a reply."""
-        if self._zones.deepest(name) is not None:
-            found = answer(self._zones, name, key.type, key.dnssec_ok)
-            return found, self._way_out(found, key.type), compose(key.name, key.type, found)
-        route = self._forwarder.route(key.name)
+        name, qtype, dnssec_ok, _ = question
+        if self._zones.has(name):
+            found = answer(self._zones, _name(name), qtype, dnssec_ok)
+            target = self._way_out(found, qtype)
+            return found, None if target is None else wire_of(target), compose(name, qtype, found)
+        route = self._forwarder.route(name)
         if route is None:
             return Answer(aa=False), None, SERVFAIL
         suffix, group = route
         if group is None:
             self._local += 1
-            found = answer_locally(name, key.type, dns.name.from_wire(suffix, 0)[0])
-            return found, None, compose(key.name, key.type, found)
-        entry, is_stale = await self._forwarder.look_up(key)
+            found = answer_locally(_name(name), qtype, _name(suffix))
+            return found, None, compose(name, qtype, found)
+        entry, is_stale = await self._forwarder.look_up(question)
         reply = self._forwarder.reply(entry, is_stale)
-        part = _unpack(key, reply)
-        for target in entry.aliases:
-            if self._zones.deepest(target) is not None:
-                return _before(part, target), target, reply
+        part = _unpack(question, reply)
+        for alias in entry.aliases:
+            if self._zones.has(alias):
+                return _before(part, _name(alias)), alias, reply
         return part, entry.follow, reply
 
     def _is_whole(self, entry: Entry) -> bool:
         """Nobody else has a say in it: its chain of aliases neither goes on elsewhere nor leads into a zone."""
-        return entry.follow is None and not any(self._zones.deepest(alias) for alias in entry.aliases)
+        return entry.follow is None and not any(map(self._zones.has, entry.aliases))
 
     def _way_out(self, found: Answer, qtype: int) -> dns.name.Name | None:
         """Where an answer from the zones ends in an alias for a name outside them, or in one that is not ready."""
@@ -217,15 +219,15 @@ def _refused(ede: int) -> Reply:
     return Reply(b"", 0, 0, 0, rcode=dns.rcode.REFUSED, authoritative=False, ede=ede)
 
 
-def _key(query: Query) -> Key:
+def _question(query: Query) -> Question:
     disabled = bool((query.wire[2] << 8 | query.wire[3]) & CD)
-    return Key(query.name_wire.lower(), query.type, query.dnssec_ok, disabled)
+    return Question(query.name_wire.lower(), query.type, query.dnssec_ok, disabled)
 
 
-def _unpack(key: Key, reply: Reply) -> Answer:
-    """The records of a reply that was composed for this key's question."""
+def _unpack(question: Question, reply: Reply) -> Answer:
+    """The records of a reply that was composed for this question."""
     header = HEADER.pack(0, QR | reply.rcode, 1, reply.answers, reply.authorities, 0)
-    wire = header + key.name + _QUESTION.pack(key.type, dns.rdataclass.IN) + reply.body
+    wire = header + question.name + _QUESTION.pack(question.type, dns.rdataclass.IN) + reply.body
     message = dns.message.from_wire(wire)
     return Answer(
         dns.rcode.Rcode(reply.rcode),
@@ -249,7 +251,5 @@ def _before(part: Answer, target: dns.name.Name) -> Answer:
     return Answer(aa=False, answer=kept, ede=part.ede)
 
 
-def _wire(name: dns.name.Name) -> bytes:
-    wire = name.canonicalize().to_wire()
-    assert wire is not None
-    return wire
+def _name(wire: bytes) -> dns.name.Name:
+    return dns.name.from_wire(wire, 0)[0]

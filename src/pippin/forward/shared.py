@@ -25,7 +25,9 @@ from msgspec import Struct
 from redis import asyncio as redis
 from redis.exceptions import RedisError
 
-from pippin.forward.cache import Entry, Key, ttl_places
+from pippin.forward.accept import wire_of
+from pippin.forward.cache import Entry, ttl_places
+from pippin.forward.wire import Question
 
 log = structlog.get_logger(__name__)
 
@@ -92,13 +94,13 @@ class SharedCache:
         self._rest_until = 0.0
         self._found = self._missed = self._written = self._failed = self._unreadable = 0
 
-    async def get(self, origin: bytes, key: Key) -> Entry | None:
+    async def get(self, origin: bytes, question: Question) -> Entry | None:
         """What some machine was told by the upstreams that `origin` names; None if none was, or Redis is away."""
         if not self._is_usable():
             return None
         try:
             async with asyncio.timeout(ASK_SECONDS):
-                value = await self._redis.get(_name(origin, key))
+                value = await self._redis.get(_name(origin, question))
         except (RedisError, OSError) as error:
             self._fail(error)
             return None
@@ -110,10 +112,10 @@ class SharedCache:
             self._found += 1
         return entry
 
-    def put(self, origin: bytes, key: Key, entry: Entry) -> None:
+    def put(self, origin: bytes, question: Question, entry: Entry) -> None:
         """Share an entry, without waiting."""
         if self._is_usable() and len(self._writes) < WRITES_WAITING and entry.left(self._clock()) >= 1:
-            task = asyncio.get_running_loop().create_task(self._write(_name(origin, key), entry))
+            task = asyncio.get_running_loop().create_task(self._write(_name(origin, question), entry))
             self._writes.add(task)
             task.add_done_callback(self._writes.discard)
 
@@ -143,8 +145,8 @@ class SharedCache:
                 entry.authentic,
                 entry.stored,
                 entry.ttl,
-                tuple(_wire(alias) for alias in entry.aliases),
-                None if entry.follow is None else _wire(entry.follow),
+                entry.aliases,
+                entry.follow,
             )
         )
         try:
@@ -169,8 +171,8 @@ class SharedCache:
                 stored.authentic and self._keeps_ad,
                 min(stored.stored, self._clock()),  # another machine's clock may be ahead
                 stored.ttl,
-                tuple(dns.name.from_wire(alias, 0)[0] for alias in stored.aliases),
-                None if stored.follow is None else dns.name.from_wire(stored.follow, 0)[0],
+                tuple(map(_checked, stored.aliases)),
+                None if stored.follow is None else _checked(stored.follow),
                 places=ttl_places(stored.body, stored.answers + stored.authorities),
             )
         except (msgspec.DecodeError, dns.exception.DNSException, ValueError):
@@ -220,12 +222,11 @@ def is_private(url: str) -> bool:
         return parts.hostname == "localhost"
 
 
-def _name(origin: bytes, key: Key) -> bytes:
-    flags = key.dnssec_ok | key.checking_disabled << 1
-    return _PREFIX + origin + bytes([flags]) + key.type.to_bytes(2, "big") + key.name
+def _name(origin: bytes, question: Question) -> bytes:
+    flags = question.dnssec_ok | question.checking_disabled << 1
+    return _PREFIX + origin + bytes([flags]) + question.type.to_bytes(2, "big") + question.name
 
 
-def _wire(name: dns.name.Name) -> bytes:
-    wire = name.to_wire()
-    assert wire is not None
-    return wire
+def _checked(name: bytes) -> bytes:
+    """A name in wire format, in lower case. `dns.exception.DNSException` if it is none."""
+    return wire_of(dns.name.from_wire(name, 0)[0])

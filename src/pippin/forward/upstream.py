@@ -19,6 +19,7 @@ from pippin.forward.wire import (
     FORMERR,
     NOTIMP,
     Mismatch,
+    Question,
     compose_question,
     is_truncated,
     randomise_case,
@@ -36,21 +37,8 @@ WAIT_FIRST, WAIT_LEAST, WAIT_MOST = 0.6, 0.2, 1.2
 WITHOUT_EDNS_SECONDS = 600.0
 """An upstream that called EDNS a format error is asked without, and given another chance later."""
 
-CASE_PATIENCE = 0.25
-"""Seconds to wait for a reply in the right case after one came whose case alone was wrong."""
-
 _FORGETTING = 0.98
 """What the smoothed time of an upstream shrinks by when another one is chosen, so that its turn comes again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked: `name` in wire format, lower case."""
-
-    name: bytes
-    type: int
-    dnssec_ok: bool
-    checking_disabled: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,53 +75,44 @@ class Upstream:
         self._rest_until = 0.0
         self._asked = self._answered = self._late = self._unreachable = self._over_tcp = 0
 
-    async def ask(self, question: Question) -> bytes:
-        """A reply to the question, whatever it says. OSError when there is none; the caller limits the time."""
-        loop = asyncio.get_running_loop()
-        edns = loop.time() >= self._plain_until
-        reply = await self._ask(question, edns)
-        if edns and rcode_of(reply) in (FORMERR, NOTIMP) and reply[10:12] == b"\0\0":
-            self._plain_until = loop.time() + WITHOUT_EDNS_SECONDS  # RFC 6891 section 7: it knows no OPT
-            reply = await self._ask(question, False)
+    def begin(self, question: Question) -> Exchange | None:
+        """Send the question over UDP; None: it goes another way. OSError if there is no way to that place."""
+        if self.address.protocol != "udp":
+            return None
+        self._asked += 1
+        query = compose_question(question, edns=self._knows_edns())
+        if self._random_case:
+            query = with_name(query, randomise_case(question.name))
+        return Exchange((self.address.host, self.address.port), query, len(question.name), self.wrong)
+
+    async def ask(self, question: Question, exchange: Exchange | None = None) -> bytes:
+        """A reply to the question, whatever it says. OSError when there is none; the caller limits the time.
+
+        `exchange` is what `begin` has returned for it, and is closed here.
+        """
+        reply, query = await self._ask(question, exchange)
+        if calls_edns_wrong(reply, query):
+            self._plain_until = asyncio.get_running_loop().time() + WITHOUT_EDNS_SECONDS
+            reply, _ = await self._ask(question, None)
         return reply
 
-    async def _ask(self, question: Question, edns: bool) -> bytes:
-        self._asked += 1
-        over_udp = self.address.protocol == "udp"
-        query = compose_question(
-            question.name,
-            question.type,
-            dnssec_ok=question.dnssec_ok,
-            checking_disabled=question.checking_disabled,
-            edns=edns,
-            pad=self.address.protocol == "tls",
-        )
-        size = len(question.name)
-        if over_udp:
-            name = randomise_case(question.name) if self._random_case else question.name
-            reply = await self._ask_datagram(with_name(query, name), size)
+    async def _ask(self, question: Question, exchange: Exchange | None) -> tuple[bytes, bytes]:
+        """The reply and the query that it is for."""
+        if exchange is None:
+            exchange = self.begin(question)
+        if exchange is not None:
+            reply = await _reply_to(exchange)
             if reply is not None:
-                return reply
+                return reply, exchange.query
             self._over_tcp += 1
-        return await self._line.ask(
-            query, size
-        )  # nobody forges what they cannot see the numbers of: no case needed
+        else:
+            self._asked += 1
+        query = compose_question(question, edns=self._knows_edns(), pad=self.address.protocol == "tls")
+        # Nobody forges what they cannot see the numbers of: no case needed.
+        return await self._line.ask(query, len(question.name)), query
 
-    async def _ask_datagram(self, query: bytes, name_length: int) -> bytes | None:
-        """The reply over UDP; None when it has to be asked for over TCP."""
-        exchange = Exchange((self.address.host, self.address.port), query, name_length, self.wrong)
-        try:
-            while True:
-                await asyncio.wait([exchange.reply], timeout=CASE_PATIENCE)
-                if exchange.reply.done():
-                    reply = exchange.reply.result()
-                    return None if is_truncated(reply) else reply
-                if exchange.only_case_was_wrong:
-                    return None
-        except Suspicious:
-            return None
-        finally:
-            exchange.close()
+    def _knows_edns(self) -> bool:
+        return not self._plain_until or asyncio.get_running_loop().time() >= self._plain_until
 
     @property
     def is_trusted(self) -> bool:
@@ -205,3 +184,24 @@ class Upstream:
             round(1000 * self._smoothed, 1),
             not self.is_healthy,
         )
+
+
+async def _reply_to(exchange: Exchange) -> bytes | None:
+    """The reply over UDP; None when it has to be asked for over TCP."""
+    try:
+        reply = await exchange.reply
+    except Suspicious:
+        return None
+    finally:
+        exchange.close()
+    return None if is_truncated(reply) else reply
+
+
+def is_complete(reply: bytes, query: bytes) -> bool:
+    """Nothing more is to be asked of the upstream because of this reply over UDP."""
+    return not is_truncated(reply) and not calls_edns_wrong(reply, query)
+
+
+def calls_edns_wrong(reply: bytes, query: bytes) -> bool:
+    """The upstream knows no OPT record (RFC 6891 section 7)."""
+    return rcode_of(reply) in (FORMERR, NOTIMP) and query[11:12] == b"\1" and reply[10:12] == b"\0\0"

@@ -7,8 +7,10 @@ options (its ECS and cookies are between it and us).
 from __future__ import annotations
 
 import enum
+import os
 import secrets
 from struct import Struct
+from typing import NamedTuple
 
 HEADER = Struct("!HHHHHH")
 _QUESTION = Struct("!HH")
@@ -29,6 +31,15 @@ _OPCODE = 0x7800
 FORMERR, NOTIMP = 1, 4
 
 
+class Question(NamedTuple):
+    """What is asked, and all that an answer depends on. `name` is lower-case wire format; the class is IN."""
+
+    name: bytes
+    type: int
+    dnssec_ok: bool
+    checking_disabled: bool
+
+
 class Mismatch(enum.Enum):
     """Why a packet is not the reply to a question."""
 
@@ -38,19 +49,21 @@ class Mismatch(enum.Enum):
     CASE = "case"
 
 
-def compose_question(
-    name: bytes, qtype: int, *, dnssec_ok: bool, checking_disabled: bool, edns: bool = True, pad: bool = False
-) -> bytes:
-    """A query with a random id. `name`: wire format. AD says that we understand it (RFC 6840 section 5.7)."""
-    flags = RD | AD | (CD if checking_disabled else 0)
-    query = HEADER.pack(secrets.randbits(16), flags, 1, 0, 0, int(edns)) + name + _QUESTION.pack(qtype, _IN)
+def compose_question(question: Question, *, edns: bool = True, pad: bool = False) -> bytes:
+    """A query with a random id. AD says that we understand it (RFC 6840 section 5.7)."""
+    flags = RD | AD | (CD if question.checking_disabled else 0)
+    query = HEADER.pack(secrets.randbits(16), flags, 1, 0, 0, int(edns)) + question.name
+    query += _QUESTION.pack(question.type, _IN)
     if not edns:
         return query
-    extended = 0x8000 if dnssec_ok else 0
+    extended = 0x8000 if question.dnssec_ok else 0
     if not pad:
         return query + _OPT.pack(0, 41, UDP_PAYLOAD, extended, 0, 0, 0)[:_OPT_FIXED]
     padding = -(len(query) + _OPT.size) % PADDING_BLOCK
     return query + _OPT.pack(0, 41, UDP_PAYLOAD, extended, 4 + padding, _PADDING, padding) + bytes(padding)
+
+
+_CASE_BIT = bytes(0x20 if 65 <= octet & 0xDF <= 90 else 0 for octet in range(256))
 
 
 def randomise_case(name: bytes) -> bytes:
@@ -58,11 +71,8 @@ def randomise_case(name: bytes) -> bytes:
 
     Octets of length are below 64 and so never taken for letters.
     """
-    bits = secrets.randbits(len(name))
-    return bytes(
-        octet ^ 0x20 if bits >> place & 1 and 65 <= octet & 0xDF <= 90 else octet
-        for place, octet in enumerate(name)
-    )
+    chance = int.from_bytes(os.urandom(len(name)), "big") & int.from_bytes(name.translate(_CASE_BIT), "big")
+    return (int.from_bytes(name, "big") ^ chance).to_bytes(len(name), "big")
 
 
 def with_id(message: bytes, identifier: int) -> bytes:

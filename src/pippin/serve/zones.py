@@ -54,6 +54,14 @@ class PublishedZones(Zones):
                 return None
             name = name.parent()
 
+    def has(self, name: bytes) -> bool:
+        at = 0
+        while self._image_of(name[at:]) is None:
+            if not name[at]:
+                return False
+            at += 1 + name[at]
+        return True
+
 
 class ZoneAnswers:
     """The handler of last resort: RFC 1034 section 4.3.2 on the zones served; names outside them are REFUSED."""

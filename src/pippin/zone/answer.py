@@ -77,6 +77,10 @@ class Zones:
                 return None
             name = name.parent()
 
+    def has(self, name: bytes) -> bool:
+        """Whether `deepest` finds one for a name in lower-case wire format."""
+        return self.deepest(dns.name.from_wire(name, 0)[0]) is not None
+
     def find(self, name: dns.name.Name, qtype: int) -> Zone | None:
         """The zone to answer from. DS belongs to the parent side of a cut (RFC 4035 section 3.1.4.1).
 
