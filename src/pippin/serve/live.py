@@ -46,6 +46,10 @@ IN_LINE = 1024
 """Questions of one worker that wait for look-ups; more are dropped. Those at the end of the line would hardly be
 answered within the time limit, and they take no places from questions that need no look-up."""
 
+LATE = 4
+"""Time limits after which a look-up goes no further. Its client has got another answer by then, but the next one may
+have the use of it."""
+
 RETRY = 1.0
 """Seconds between two attempts to reach a source that is away."""
 
@@ -286,7 +290,7 @@ class _Source:
         if self._away_since:
             self._retry_at = now + RETRY  # this one tries; the others needn't
         loop = asyncio.get_running_loop()
-        flight = _Flight(key, time.monotonic() + self._settings.timeout, loop.create_future())
+        flight = _Flight(key, time.monotonic() + LATE * self._settings.timeout, loop.create_future())
         flight.timer = loop.call_later(self._settings.timeout, self._give_up, flight)
         self._flights[key] = flight
         self._threads.submit(partial(self._look_up, flight, loop))

@@ -75,6 +75,7 @@ class LiveAnswers:
         self._lock = Lock()
         self._zones: OrderedDict[bytes, tuple[LiveZone | None, float]] = OrderedDict()
         self._reported: set[tuple[str, int, str]] = set()
+        self._tells_origins = False
 
     def answer(self, name: bytes, qtype: int, deadline: float) -> Reply | None:
         """The reply to a question of class IN; `name` is in lower-case wire format. None: no zone here has this name.
@@ -83,11 +84,11 @@ class LiveAnswers:
         fails, or the answer is not complete when the clock says `deadline`.
         """
         try:
-            return self._answer(name, qtype, deadline)
-        except _Gone:
-            pass  # between two looks, one at the list of zones, one at their records
+            return self._answer(name, qtype, deadline, self._tells_origins)
+        except (_Deeper, _Gone):
+            pass
         try:
-            return self._answer(name, qtype, deadline)
+            return self._answer(name, qtype, deadline, False)
         except _Gone as gone:
             self.tell(gone.problem)
             return BROKEN
@@ -101,14 +102,20 @@ class LiveAnswers:
 
     # What zones ask for
 
-    def zones_above(self, name: bytes, deadline: float) -> list[LiveZone]:
-        """The zones at and above a name, deepest first."""
+    def deepest_zone(self, name: bytes, deadline: float, guess: bool) -> LiveZone | None:
+        """The deepest zone at or above a name.
+
+        `guess`: the deepest one that is known. `records` raises `_Deeper` if that is wrong, so a new name in a known
+        zone costs one look-up and not two.
+        """
         now = self._clock()
         candidates = list(suffixes(name))
         found: dict[bytes, LiveZone | None] = {}
         for candidate in candidates:
             known = self._zones.get(candidate)
             if known is not None and known[1] > now:
+                if guess and known[0] is not None:
+                    return known[0]
                 found[candidate] = known[0]
         if unknown := [candidate for candidate in candidates if candidate not in found]:
             self.check(deadline)
@@ -120,16 +127,21 @@ class LiveAnswers:
                     self._zones.move_to_end(candidate)
                 while len(self._zones) > ZONES_KEPT:
                     self._zones.popitem(last=False)
-        return [zone for candidate in candidates if (zone := found[candidate]) is not None]
+        return next((zone for candidate in candidates if (zone := found[candidate]) is not None), None)
 
     def forget(self, zone: LiveZone) -> None:
         """Ask again, next time, whether this is a zone."""
         with self._lock:
             self._zones.pop(zone.origin, None)
 
-    def records(self, zone: LiveZone, names: Sequence[bytes], deadline: float) -> Looked:
+    def records(self, zone: LiveZone, names: Sequence[bytes], deadline: float, guess: bool) -> Looked:
         self.check(deadline)
-        return self._look_up.records(zone, names)
+        looked = self._look_up.records(zone, names)
+        if looked.origins is not None:
+            self._tells_origins = True
+            if guess and any(origin != zone.origin for origin in looked.origins):
+                raise _Deeper
+        return looked
 
     def check(self, deadline: float) -> None:
         if self._clock() >= deadline:
@@ -144,10 +156,10 @@ class LiveAnswers:
             self._reported.add(key)
         self._report(problem)
 
-    def _answer(self, name: bytes, qtype: int, deadline: float) -> Reply | None:
-        if not self.zones_above(name, deadline):
+    def _answer(self, name: bytes, qtype: int, deadline: float, guess: bool) -> Reply | None:
+        if self.deepest_zone(name, deadline, guess) is None:
             return None
-        zones = _LiveZones(self, deadline)
+        zones = _LiveZones(self, deadline, guess)
         question = dns.name.from_wire(name, 0)[0]
         try:
             for _ in range(ROUNDS):
@@ -164,8 +176,12 @@ class _Broken(Exception):
     """The zone cannot be answered from at all; why has been reported."""
 
 
+class _Deeper(Exception):
+    """The deepest zone known is not the deepest one there is."""
+
+
 class _Gone(Exception):
-    """There is nothing of the zone, not even an SOA."""
+    """There is nothing of the zone, not even an SOA: it went between two looks."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(str(problem))
@@ -175,10 +191,11 @@ class _Gone(Exception):
 class _LiveZones(Zones):
     """The zones of one question, as far as they have been looked up."""
 
-    def __init__(self, source: LiveAnswers, deadline: float) -> None:
+    def __init__(self, source: LiveAnswers, deadline: float, guess: bool) -> None:
         super().__init__()
         self._source = source
         self._deadline = deadline
+        self._guess = guess
         self._parts: dict[bytes, _Part] = {}
         self.asked: set[dns.name.Name] = set()
         """The name asked for, and those that aliases led to."""
@@ -193,21 +210,21 @@ class _LiveZones(Zones):
         return super().find(name, qtype)
 
     def deepest(self, name: dns.name.Name) -> Zone | None:
-        above = self._source.zones_above(_wire(name), self._deadline)
-        if not above:
+        zone = self._source.deepest_zone(_wire(name), self._deadline, self._guess)
+        if zone is None:
             return None
-        part = self._parts.get(above[0].origin)
+        part = self._parts.get(zone.origin)
         if part is None:
-            part = self._parts[above[0].origin] = _Part(above[0], self._source, self.asked)
+            part = self._parts[zone.origin] = _Part(zone, self._source, self.asked)
             part.want(name)
-            part.look_up(self._deadline)
+            part.look_up(self._deadline, self._guess)
         return part.view()
 
     def look_up_missing(self) -> bool:
         """Look up what the last answer lacked; False if there was nothing."""
         lacking = [part for part in self._parts.values() if part.wanted]
         for part in lacking:
-            part.look_up(self._deadline)
+            part.look_up(self._deadline, self._guess)
         return bool(lacking)
 
     def is_spoilt(self) -> bool:
@@ -226,7 +243,7 @@ class _Part:
         self._view: _View | None = None
         self._known: set[bytes] = set()
         self._spoilt: dict[bytes, set[int]] = {}
-        """Names with records that cannot be used, and the types of those, `CONTENT` among them."""
+        """Names with records that cannot be used, and the types of those."""
         self._useless: set[bytes] = set()
         """Names none of whose records can be used."""
         self.wanted: dict[bytes, None] = {}
@@ -244,11 +261,11 @@ class _Part:
             if suffix == self._zone.origin:
                 return
 
-    def look_up(self, deadline: float) -> None:
+    def look_up(self, deadline: float, guess: bool) -> None:
         names = list(self.wanted)
         self._known.update(names)  # also those past the limit: addresses that an answer can do without
         self.wanted.clear()
-        self._looked.append(self._source.records(self._zone, names[:NAMES_LIMIT], deadline))
+        self._looked.append(self._source.records(self._zone, names[:NAMES_LIMIT], deadline, guess))
         self._view = None
 
     def view(self) -> Zone:
@@ -265,7 +282,8 @@ class _Part:
         types = self._spoilt.get(wire)
         if types is None or purpose == EXISTENCE:
             return
-        if purpose in types or (purpose == CONTENT and (name in self._asked or name.is_wild())):
+        # What additional records would need is left out, that is all.
+        if (name in self._asked or name.is_wild()) if purpose == CONTENT else purpose in types:
             self.spoilt_the_answer = True
 
     def _compile(self) -> bytes:
@@ -273,7 +291,7 @@ class _Part:
         for looked in self._looked:
             for owner, rdtype, problem in looked.unreadable:
                 self._source.tell(problem)
-                self._spoilt.setdefault(owner, set()).update((CONTENT, rdtype))
+                self._spoilt.setdefault(owner, set()).add(rdtype)
         records = list(self._records())
         while True:
             used = [(owner, raw) for owner, raw in records if owner not in self._useless]
@@ -286,6 +304,7 @@ class _Part:
                 return image
             for finding, problem in zip(wrong, self._problems(stream, wrong), strict=True):
                 if not records and not self._spoilt:
+                    self._source.forget(self._zone)
                     raise _Gone(problem)
                 if finding[1] < 0:
                     self._source.tell(problem)
@@ -312,7 +331,7 @@ class _Part:
         """Answer nothing that this name has a say in."""
         self._source.tell(problem)
         self._useless.add(owner)
-        self._spoilt[owner] = {CONTENT, dns.rdatatype.NS, dns.rdatatype.DNAME}
+        self._spoilt[owner] = {dns.rdatatype.NS, dns.rdatatype.DNAME}
 
     def _problems(self, stream: bytes, findings: Sequence[Finding]) -> Iterator[Problem]:
         """What the compiler has found, in words, with the places that the source knows."""

@@ -83,6 +83,9 @@ class Looked:
     unreadable: tuple[Unreadable, ...] = ()
     locate: Callable[[Problem], Problem] = _as_it_is
     """As `Loaded.locate`: puts the true place into a problem found later about one of the records."""
+    origins: tuple[bytes, ...] | None = None
+    """Names asked for that are origins of other zones, if that can be told for nothing: then nobody asks `zones`
+    whether a name below a zone is one itself. None: it cannot, and `zones` is asked for each new name."""
 
 
 class LookUp(Protocol):

@@ -79,10 +79,15 @@ class SQLLookUp:
         lines: list[str] = []
         kinds: dict[int, str] = {}
         empty: list[bytes] = []
+        origins: set[bytes] = set()
         for number, domain, name, line in sorted(rows, key=itemgetter(0)):
             # What a database takes for the same name may be another one: letters with accents, blanks at the end.
             owner = spelled.get(str(name).lower())
-            if domain != zone.id or owner is None:
+            if owner is None:
+                continue
+            if domain != zone.id:
+                if domain is not None and line is not None and line.split("\t", 2)[1].upper().endswith(" IN SOA"):
+                    origins.add(owner)
                 continue
             if line is None:
                 empty.append(owner)
@@ -102,7 +107,7 @@ class SQLLookUp:
             place = f"{self._url} domains.id:{zone.id}"
             what = f"more than {RECORDS_LIMIT} rows at {_spelled(names[0])} and the names above it"
             unreadable += [Unreadable(name, 0, Problem(place, 0, 0, what)) for name in names]
-        return Looked(bytes(loaded.records), tuple(empty), tuple(unreadable), loaded.locate)
+        return Looked(bytes(loaded.records), tuple(empty), tuple(unreadable), loaded.locate, tuple(origins))
 
     def close(self) -> None:
         self._engine.dispose()
