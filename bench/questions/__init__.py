@@ -39,6 +39,7 @@ QUESTIONS: tuple[Question, ...] = (
     policies.STRANGERS,
     health_flip.QUESTION,
     forwarding.QUESTION,
+    forwarding.NEW,
     databases.CHANGE,
     databases.START,
     databases.ANSWERS,
