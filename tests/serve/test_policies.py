@@ -661,12 +661,27 @@ def test_a_policy_that_takes_too_long_is_counted_where_it_cannot_be_interrupted(
 
     @policies.answer("www.example", "A", budget=0.005)
     def www() -> str:
-        time.sleep(0.05)
+        time.sleep(0.2)
         return "192.0.2.80"
 
     with serve(policies) as server:
         assert answer(server) == "192.0.2.80"
         assert (statistics(server).overruns, statistics(server).failures) == (1, 0)
+
+
+def test_the_first_run_may_take_ten_times_as_long() -> None:
+    policies = Policies()
+
+    @policies.answer("www.example", "A", budget=0.1)
+    def www(client: Client) -> str:
+        time.sleep(0.2)
+        return f"192.0.2.{80 + (client.transport == 'tcp')}"
+
+    with serve(policies) as server:
+        assert answer(server) == "192.0.2.80"
+        assert statistics(server).overruns == 0
+        assert answers(ask(server, tcp=True)) == ["192.0.2.81"]
+        assert statistics(server).overruns == 1
 
 
 def test_a_coroutine_may_wait_and_others_are_answered_meanwhile() -> None:

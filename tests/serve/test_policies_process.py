@@ -25,6 +25,7 @@ from pippin.serve.listen import bind, parse_address
 from pippin.serve.options import Socket, WorkerOptions
 from pippin.store import Store
 from pippin.store.health import HealthTable
+from tests.peers.load import Load
 from tests.zone.images import stream_of
 
 PATIENCE = 20.0
@@ -79,6 +80,9 @@ def leave():
 def www():
     return PASS
 """
+
+GENEROUS_MEDIAN = 20_000
+"""Microseconds, whatever it was without load."""
 
 GENEROUS = 0.5
 """Seconds: fifty times the budget of an evaluation."""
@@ -227,6 +231,25 @@ def test_an_endless_loop_leaves_other_names_answered(worker: Led, name: str) -> 
     found = worker.statistics()[f"{name}.example"]
     assert found["rests"] >= 1
     assert found["evaluations"] < 20
+
+
+@pytest.mark.parametrize("name", ["loop", "stubborn"])
+def test_under_load_an_endless_loop_costs_other_names_nothing(worker: Led, tmp_path: Path, name: str) -> None:
+    """dnsperf asks for static names, alone and beside another that asks for the policy that never ends."""
+    static = ["ns1.example A", "ns1.example AAAA"]
+    alone = Load(tmp_path / "alone", worker.port, static, 300, 2).wait()
+    beside = Load(tmp_path / "beside", worker.port, static, 300, 4)
+    endless = Load(tmp_path / "endless", worker.port, [f"{name}.example A"], 300, 4).wait()
+    outcome = beside.wait()
+    assert (alone.lost, outcome.lost, endless.lost) == (0, 0, 0)
+    assert outcome.rcodes == {"NOERROR": outcome.sent}
+    assert endless.rcodes == {"SERVFAIL": endless.sent}
+    assert outcome.latency(50) < max(10 * alone.latency(50), GENEROUS_MEDIAN)
+    assert outcome.latency(95) < 1_000_000 * GENEROUS
+    found = worker.statistics()[f"{name}.example"]
+    assert found["rests"] >= 1
+    assert found["evaluations"] < 20
+    assert found["fallbacks"] == endless.sent
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ from pippin.policy.evaluate import Breaker, Result, Watchdog, place_of, tracebac
 from pippin.policy.facts import Recorder, Step
 from pippin.policy.loops import refuse_loop
 from pippin.policy.plans import PlanError, as_plan
-from pippin.policy.policies import Policy
+from pippin.policy.policies import MAX_BUDGET, Policy
 from pippin.policy.way import records_of
 from pippin.query.compose import compose
 from pippin.query.pipeline import Outcome, Silence
@@ -68,6 +68,10 @@ EVALUATIONS_AT_ONCE = 16
 EVALUATIONS_DUE = 64
 """Questions that may wait for one of those to end; more get the fallback. A policy whose database hangs must leave
 room in the pipeline for others."""
+
+FIRST_RUN = 10
+"""Times its budget that a policy's first evaluation in a worker may take: it may import and connect, workers start all
+at once after a change, and there is no last good plan yet to fall back on."""
 
 PLACES_REMEMBERED = 100
 """Places of failures of one policy that are told apart; later ones are counted without a log line."""
@@ -143,6 +147,12 @@ class Standing:
     forgotten: int = 0
     audits: int = 0
     impure: int = 0
+
+    @property
+    def budget(self) -> float:
+        """Seconds for the next evaluation."""
+        declared = self.policy.options.budget
+        return declared if self.evaluations else min(FIRST_RUN * declared, MAX_BUDGET)
 
 
 class PolicyAnswers:
@@ -221,7 +231,7 @@ class PolicyAnswers:
         if standing.policy.is_async:
             return await self._handle_async(query, standing)
         evaluate = partial(self._evaluate, standing, bytes(self._memo.ask), now)
-        result = self._watchdog.evaluate(evaluate, standing.policy.options.budget)
+        result = self._watchdog.evaluate(evaluate, standing.budget)
         return self._conclude(query, standing, position, result, now)
 
     async def _handle_async(self, query: Query, standing: Standing) -> Outcome | None:
@@ -236,7 +246,7 @@ class PolicyAnswers:
                 if (known := self._draw_known(standing, position, int(time.time()))) is not None:
                     return self._reply(query, known)
                 evaluate = partial(self._evaluate_async, standing, bytes(self._memo.ask), int(time.time()))
-                result = await self._watchdog.evaluate_async(evaluate, standing.policy.options.budget)
+                result = await self._watchdog.evaluate_async(evaluate, standing.budget)
         finally:
             standing.due -= 1
         position, now_there = self._ask(query)
