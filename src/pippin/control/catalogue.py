@@ -198,6 +198,10 @@ class Catalogue:
         """Stop serving what came from these; whoever else has one of the zones may serve it now."""
         await self._locked(partial(self._withdraw_and_succeed, list(places)))
 
+    async def image(self, place: Place) -> bytes | None:
+        """A copy of what is served from there; None if nothing is."""
+        return await self._locked(partial(self._changes.image, place))
+
     async def watch(self) -> None:
         """Reload what changes, for ever."""
         try:

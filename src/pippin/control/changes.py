@@ -126,6 +126,12 @@ class Changes:
         """The place whose zone of that name is served."""
         return self._place_of.get(origin)
 
+    def image(self, place: Place) -> bytes | None:
+        """A copy of what is served from this place; None if nothing is."""
+        served = self._served.get(place)
+        image = self._store.image(served.origin) if served is not None else None
+        return None if image is None else bytes(image)
+
     def is_not_ready(self, origin: bytes) -> bool:
         """There is no version of that zone, and it gets SERVFAIL."""
         return origin in self._not_ready

@@ -22,6 +22,7 @@ import structlog
 from pippin.control.changes import Prepared
 from pippin.control.marks import Marks
 from pippin.control.places import Place
+from pippin.control.splicing import MOST, Bases, splice
 from pippin.source.url import DatabaseError, DatabaseURL
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ STEP = 0.1
 MASS = 10
 """Domains that vanish at once, all there were, by mistake rather than meant to: they stay until there is one again."""
 
-LARGE = 300_000
+LARGE = MOST
 """Records of a zone that is read by a process of its own: its heap goes away with it."""
 
 
@@ -75,6 +76,9 @@ class Zones(Protocol):
     async def withdraw(self, places: Iterable[Place]) -> None:
         """Stop serving these."""
 
+    async def image(self, place: Place) -> bytes | None:
+        """What is served from here, a copy; None if nothing is."""
+
 
 class Follower:
     """One database. `first`, and then `follow` until it is cancelled; `close` in the end."""
@@ -94,6 +98,7 @@ class Follower:
         self._domains: dict[Id, Domain] = {}
         self._tokens: dict[str, str] = {}
         self._sizes: dict[str, int] = {}
+        self._bases = Bases()
         self._glances: Mapping[Id, Hashable] = {}
         self._missing: list[str] = []
         self._unservable: set[str] = set()
@@ -182,6 +187,7 @@ class Follower:
             log.error("database is away, its zones stay as they are", database=str(self.place), reason=reason)
         self._error = error
         self._is_open = False
+        self._bases.clear()
         self._unwatch()
         if self._database is not None:
             with suppress(DatabaseError):  # it is given up anyway
@@ -302,6 +308,10 @@ class Follower:
         from pippin.source.database import Version
 
         assert self._database is not None
+        if self._database.tells_all and told <= self._domains.keys():
+            told = {number for number in told if not await self._splice(self._domains[number])}
+            if not told:
+                return
         versions: dict[Id, Version] = {}
         if not self._database.tells_all:
             versions = await self._in_thread(partial(self._database.versions, list(told)))
@@ -315,6 +325,19 @@ class Follower:
         if self._database.tells_all:
             versions = {number: Version(-1, False, "") for number in changed}
         await self._match(domains, versions, changed, told)
+
+    async def _splice(self, domain: Domain) -> bool:
+        """Read what has changed of one zone and nothing else, if that can be; whether it could."""
+        assert self._database is not None
+        if domain.problem or not self._bases.may_be(domain.name):
+            return False
+        marks, place = self._zones.marks, self._place(domain.name)
+        image = await self._zones.image(place)
+        if image is None or not self._bases.is_base(domain.name, image):
+            return False
+        work = partial(splice, self._database, domain, place, image, self._zones.seed, marks)
+        prepared = await self._in_thread(work)
+        return prepared is not None and not await self._publish([(domain, "", prepared)], marks, 1)
 
     async def _match(
         self,
@@ -441,6 +464,7 @@ class Follower:
             ready = [one for one in ready if one[0] not in hidden]
         for domain, token, prepared in ready:
             self._tokens[domain.name] = token
+            self._bases.note(domain.name, prepared)
             if prepared.image is not None:
                 self._sizes[domain.name] = prepared.records
         self._last_change = time.time()

@@ -1,5 +1,6 @@
 # cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True, initializedcheck=False
-"""A compiled zone (`layout.py`) -> its records in wire format: one by one, or as the messages of a zone transfer.
+"""A compiled zone (`layout.py`) -> its records in wire format: one by one, as the messages of a zone transfer, or as the
+record stream of another compilation.
 
 The order is that of a transfer: the SOA, then everything else in canonical order of the owners (RFC 4034 section
 6.1), types ascending, the RRSIGs after the RRset they cover. No object is made for a record that goes into a
@@ -15,12 +16,14 @@ try:
 except ModuleNotFoundError:
     from pippin.engine import shim as cython
 
-from pippin.engine import layout
+from pippin.engine import layout, records
 
 MESSAGE_LIMIT = 16384
 """Octets of a message that holds several records. Pointers reach 16383, so longer ones compress no better."""
 
 BUFFER_SIZE = 2 * 65536  # a full message, and behind it a record as long as can be that may turn out not to fit
+STREAM_HEADER = cython.declare(cython.int, records.HEADER.size)
+STREAM_CHUNK = cython.declare(cython.int, 32768)  # octets of a stream made in one piece
 HEADER_SIZE = cython.declare(cython.int, 12)  # of a message; where the question's name, the origin, stands in each
 POINTER_REACH = cython.declare(cython.int, 0x4000)  # places that fit the 14 bits of a pointer, RFC 1035 section 4.1.4
 LABELS = 128  # a name has at most 127 (RFC 1035 section 2.3.4)
@@ -163,6 +166,52 @@ class Unpacker:
             self.pending = False
             count += 1
         return bytes(memoryview(self.written)[: self.size]), count
+
+    # ---- a record stream
+
+    def stream(self, without: frozenset[bytes] | set[bytes] = frozenset()) -> bytearray:
+        """All records (`records.py`) but those of the owners `without` (absolute, lower case), for another compilation.
+
+        Nothing is known of the places they were written at. To be called instead of everything else.
+        """
+        found = bytearray()
+        chunk = memoryview(self.written)
+        mark: cython.Py_ssize_t
+        length: cython.Py_ssize_t
+        is_wanted: cython.bint = False
+        self.closing = False
+        self.spell_out = True
+        self.size = 0
+        while self._advance():
+            if self.owner is None:
+                self.owner = bytes(self.memory[self.name : self.name + self.name_length]) + self.origin
+                is_wanted = self.owner not in without
+            if not is_wanted:
+                continue
+            if self.size >= STREAM_CHUNK:
+                found += chunk[: self.size]
+                self.size = 0
+            mark = self.size
+            length = self.name_length + self.origin_length
+            self.size += STREAM_HEADER
+            self._put_bytes(self.name, self.name_length)
+            self._put_bytes(ORIGIN, self.origin_length)
+            self._put_rdata()
+            self._put_little(mark, length, 2)
+            self._put_little(mark + 2, self.rdtype, 2)
+            self._put_little(mark + 4, self.ttl, 4)
+            self._put_little(mark + 8, self.size - mark - STREAM_HEADER - length, 2)
+            self._put_little(mark + 10, 0, 10)
+        found += chunk[: self.size]
+        return found
+
+    @cython.cfunc
+    def _put_little(self, at: cython.Py_ssize_t, value: cython.Py_ssize_t, n: cython.Py_ssize_t) -> cython.void:
+        """Write a little-endian number of n bytes."""
+        i: cython.Py_ssize_t
+        for i in range(n):
+            self.out[at + i] = value & 255
+            value >>= 8
 
     # ---- finding the next record
 

@@ -92,6 +92,10 @@ class Database(Protocol):
         `everything`: these are (nearly) all there are.
         """
 
+    def read_changed(self, domain: Domain, image: bytes) -> Loaded | None:
+        """The records as they are now: those of the names that the last `take` told of as they are there, all others
+        from `image`, which was made of what `read` or this gave before. None: they all have to be read."""
+
     def listen(self) -> bool:
         """Be told of changes from now on, if the database does that."""
 

@@ -167,6 +167,10 @@ class RedisDatabase:
 
     # ---- being told
 
+    def read_changed(self, domain: Domain, image: bytes) -> Loaded | None:
+        """Redis tells of zones only."""
+        return None
+
     def listen(self) -> bool:
         """False if one may not subscribe to the channel. Keyspace notifications are welcome where they can be had."""
         keyspace = f"__keyspace@{self._where.db}__:"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -13,17 +15,24 @@ import dns.exception
 import sqlalchemy as sql
 from sqlalchemy.engine import Connection
 
+from pippin.engine import layout
+from pippin.engine.unpack import Unpacker
 from pippin.source.database import Domain, Id, Version, wire
 from pippin.source.loaded import Loaded
 from pippin.source.sql import triggers
 from pippin.source.sql.connection import explained, open_engine, session
 from pippin.source.sql.rows import BATCH, Rows
-from pippin.source.sql.statements import Statements, WrongSchema, statements_for
+from pippin.source.sql.statements import PLAIN_NAME, Statements, WrongSchema, statements_for
 from pippin.source.url import DatabaseError, DatabaseURL
 from pippin.zone.problem import Problem
 
 ONE_BY_ONE = 500
 """Zones read by naming them; of more the whole table is read, which is quicker."""
+
+MANY_NAMES = 500
+"""Changed names of a zone from which on all of it is read."""
+
+_PLAIN_NAME = re.compile(rf"(?=.{{1,253}}\Z)(?!.*[^.]{{64}}){PLAIN_NAME}")
 
 NEVER_FILLED = frozenset({"SLAVE", "CONSUMER"})
 """Types of domains that have no records until PowerDNS has transferred them: nothing is wrong with that."""
@@ -42,6 +51,8 @@ class SQLDatabase:
         self._counts_changes = False
         self._listener: Any = None
         self._told: list[str] = []
+        self._names: dict[Id, frozenset[str] | None] = {}
+        self._plainly_named: set[Id] = set()
         self._watched: Connection | None = None
         self._data_version: int | None = None
         self._inode = 0
@@ -49,6 +60,8 @@ class SQLDatabase:
     def close(self) -> None:
         self._statements = None
         self._data_version = None
+        self._names.clear()
+        self._plainly_named.clear()
         if self._listener is not None:
             self._listener.close()
             self._listener = None
@@ -167,6 +180,22 @@ class SQLDatabase:
         for domain, token in wanted.values():
             yield domain, self._rows(domain, token).loaded()
 
+    def read_changed(self, domain: Domain, image: bytes) -> Loaded | None:
+        names = self._names.get(domain.id)
+        if names is None or len(names) > MANY_NAMES or layout.read_header(image).flags & layout.SIGNED:
+            return None
+        rows = self._rows(domain, "")
+        with self._session() as (connection, statements):
+            if domain.id not in self._plainly_named:
+                if connection.execute(statements.odd_names, {"id": domain.id}).scalar_one():
+                    return None
+                self._plainly_named.add(domain.id)  # a row with another name from now on is told of
+            lines = connection.execute(statements.lines_of_names, {"id": domain.id, "names": list(names)})
+            rows.add(lines.scalars())
+        fresh = rows.loaded()
+        records = Unpacker(image).stream(frozenset(map(wire, names))) + fresh.records
+        return None if fresh.problems else replace(fresh, records=records)
+
     def _rows(self, domain: Domain, token: str) -> Rows:
         assert isinstance(domain.id, int)
         return Rows(str(self.url), domain.id, wire(domain.name), token)
@@ -205,9 +234,18 @@ class SQLDatabase:
             while note := self._listener.pgconn.notifies():
                 self._told.append(note.extra.decode(errors="replace"))
         told, self._told = set(self._told), []
+        self._names = {}
+        for number, names in filter(None, map(triggers.parse_message, told)):
+            if names is None or not all(map(_PLAIN_NAME.fullmatch, names)):
+                self._names[number] = None
+                self._plainly_named.discard(number)
+            elif (before := self._names.get(number, frozenset())) is not None:
+                self._names[number] = before | names
         if triggers.EVERYTHING in told:
+            self._names.clear()
+            self._plainly_named.clear()
             return None
-        return {int(text) for text in told if text.isdecimal()}  # anybody may write to a channel
+        return set(self._names)
 
     # ---- inside
 

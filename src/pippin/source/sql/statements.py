@@ -26,6 +26,9 @@ PLAIN_TYPES = ("A", "AAAA", "CNAME", "NS", "PTR")
 ID_MARK = " ;"
 """Between the line and the number of the row, a comment for the scanner."""
 
+PLAIN_NAME = r"[0-9a-z_*-]+([.][0-9a-z_*-]+)*"
+"""What can be spelled in no other way: `A.test`, `a.test.` and `\\097.test` would all be `a.test`."""
+
 WANTED = {"domains": ("id", "name", "type"), "records": ("id", "domain_id", "name", "type", "content", "ttl", "prio")}
 """Columns that every version of the schema has."""
 
@@ -49,6 +52,11 @@ class Statements:
     all_lines: Select[Any]
     lines_of_one: Select[Any]
     """The lines alone, of one domain."""
+    lines_of_names: Select[Any]
+    """The lines of the domain `id` that have one of `names`."""
+    odd_names: Select[Any]
+    """Whether any row of the domain `id`, served or not, has a name that could be spelled in another way: only for
+    PostgreSQL."""
     checksums: Select[Any]
     """domain_id, records, enabled SOA records, all SOA records, checksum."""
     some_checksums: Select[Any]
@@ -112,6 +120,15 @@ def _build(domains: TableClause, records: TableClause, dialect: str) -> Statemen
         lines=lines.where(named),
         all_lines=lines,
         lines_of_one=sql.select(line).where(is_served, c.domain_id == sql.bindparam("id")).order_by(c.id),
+        lines_of_names=sql.select(line)
+        .where(is_served, c.domain_id == sql.bindparam("id"), c.name.in_(sql.bindparam("names", expanding=True)))
+        .order_by(c.id),
+        odd_names=sql.select(
+            sql.exists().where(
+                c.domain_id == sql.bindparam("id"),
+                sql.or_(c.name.is_(None), sql.not_(c.name.op("~")(_text(f"^{PLAIN_NAME}$")))),
+            )
+        ),
         checksums=checksums.group_by(c.domain_id),
         some_checksums=checksums.where(named).group_by(c.domain_id),
         glances=glances.group_by(c.domain_id),

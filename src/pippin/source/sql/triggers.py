@@ -1,13 +1,15 @@
 """Triggers that say which zones have changed, so that nobody has to look at all records to know.
 
-PostgreSQL: statement triggers notify the channel `pippin` with the number of the domain (`*`: many, look for
-yourself). They write nothing, so they cost writers nothing but the message. The others have no such messages: there,
-row triggers count the changes of each domain in the table `pippin_changes`, which is small enough to be read every
-second. Two transactions that change the same zone then wait for each other, as they do already if both set its serial.
+PostgreSQL: statement triggers notify the channel `pippin` with the number of the domain and, if it were few rows, the
+names of those, as JSON (`*`: many domains, look for yourself). They write nothing, so they cost writers nothing but the
+message. The others have no such messages: there, row triggers count the changes of each domain in the table
+`pippin_changes`, which is small enough to be read every second. Two transactions that change the same zone then wait
+for each other, as they do already if both set its serial.
 """
 
 from __future__ import annotations
 
+import msgspec
 import sqlalchemy as sql
 from sqlalchemy import BigInteger, Column, Integer, MetaData, Table
 from sqlalchemy.engine import Connection, Engine
@@ -22,6 +24,11 @@ THE_LIST = "0"
 MANY_ZONES = 1000
 """Zones changed by one statement from which on PostgreSQL sends one message and not one for each."""
 
+MANY_ROWS = 50
+"""Rows changed by one statement from which on nobody is told their names, only the zones."""
+LONGEST = 7900
+"""Octets of a message; PostgreSQL takes 7,999."""
+
 COUNTS = Table(
     "pippin_changes",
     MetaData(),
@@ -34,12 +41,42 @@ _POSTGRESQL = f"""
 CREATE OR REPLACE FUNCTION pippin_tell_records() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     changed integer[];
+    rows jsonb;
     zone integer;
+    names jsonb;
+    message text;
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
         PERFORM pg_catalog.pg_notify('{CHANNEL}', '{EVERYTHING}');
         RETURN NULL;
     ELSIF TG_OP = 'INSERT' THEN
+        SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(domain_id, name)) INTO rows
+        FROM (SELECT domain_id, name FROM new_rows LIMIT {MANY_ROWS}) AS few;
+    ELSIF TG_OP = 'DELETE' THEN
+        SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(domain_id, name)) INTO rows
+        FROM (SELECT domain_id, name FROM old_rows LIMIT {MANY_ROWS}) AS few;
+    ELSE
+        SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(domain_id, name)) INTO rows
+        FROM (SELECT domain_id, name FROM new_rows UNION ALL SELECT domain_id, name FROM old_rows LIMIT {MANY_ROWS})
+        AS few;
+    END IF;
+    IF rows IS NULL THEN
+        RETURN NULL;
+    END IF;
+    IF pg_catalog.jsonb_array_length(rows) < {MANY_ROWS} THEN
+        FOR zone, names IN
+            SELECT (one->>0)::integer, pg_catalog.jsonb_agg(DISTINCT one->1)
+            FROM pg_catalog.jsonb_array_elements(rows) AS one WHERE one->>0 IS NOT NULL GROUP BY 1
+        LOOP
+            message := zone::text || ' ' || names::text;
+            IF pg_catalog.octet_length(message) > {LONGEST} THEN
+                message := zone::text;
+            END IF;
+            PERFORM pg_catalog.pg_notify('{CHANNEL}', message);
+        END LOOP;
+        RETURN NULL;
+    END IF;
+    IF TG_OP = 'INSERT' THEN
         SELECT pg_catalog.array_agg(DISTINCT domain_id) INTO changed FROM new_rows;
     ELSIF TG_OP = 'DELETE' THEN
         SELECT pg_catalog.array_agg(DISTINCT domain_id) INTO changed FROM old_rows;
@@ -89,6 +126,18 @@ _COUNT = {
     "WHERE {row}.domain_id IS NOT NULL ON DUPLICATE KEY UPDATE version = version + 1;",
 }
 _EVENTS = {"INSERT": ("NEW",), "DELETE": ("OLD",), "UPDATE": ("OLD", "NEW")}
+
+
+def parse_message(text: str) -> tuple[int, frozenset[str] | None] | None:
+    """A domain, and the names of the rows that have changed, None if it may be any; None: no message of ours."""
+    number, _, rest = text.partition(" ")
+    if not (number.isascii() and number.isdecimal()):
+        return None  # anybody may write to a channel
+    try:
+        names = msgspec.json.decode(rest, type=frozenset[str]) if rest else None
+    except msgspec.MsgspecError:  # a row without a name, for one
+        names = None
+    return int(number), names
 
 
 def install(engine: Engine, url: DatabaseURL) -> list[str]:
