@@ -50,8 +50,16 @@ Pinned = Callable[[], AbstractContextManager[object]]
 class TransferOut:
     """Handles AXFR and IXFR queries. `zone_of` gives the zone with exactly this origin."""
 
-    def __init__(self, zone_of: ZoneOf, allow: tuple[str, ...], pinned: Pinned = nullcontext) -> None:
+    def __init__(
+        self, zone_of: ZoneOf, allow: tuple[str, ...], pinned: Pinned = nullcontext, *, others: Reply = NOTAUTH
+    ) -> None:
+        """`others`: the answer for zones that are not loaded.
+
+        By itself NOTAUTH (RFC 5936 section 2.2.1: a transfer is of a zone, by its very name); REFUSED where there are
+        zones that are only looked up name by name.
+        """
         self._zone_of = zone_of
+        self._others = others
         self._pinned = pinned
         self._allow = tuple(ipaddress.ip_network(network) for network in allow)
         self._turns = asyncio.Semaphore(TRANSFERS_AT_ONCE)
@@ -65,7 +73,7 @@ class TransferOut:
             return FORMERR  # RFC 5936 section 4.2: AXFR over UDP is not defined
         zone = self._zone_of(query.name)
         if zone is None:
-            return NOTAUTH  # RFC 5936 section 2.2.1: a transfer is of a zone, by its very name
+            return self._others
         if not zone.is_ready:
             return NOT_READY
         if query.type == dns.rdatatype.IXFR and (
