@@ -307,3 +307,32 @@ def test_restart_reads_only_what_has_changed(tmp_path: Path, redis: RedisServer)
         assert server.address_of("www.zone2.test") == "192.0.2.10"
         read = [zone for zone in zones_of(server).values() if zone["problems"]]  # only reading gives the warning
         assert [zone["zone"] for zone in read] == ["zone1.test"]
+
+
+def test_live_names_are_looked_up_and_given_stale_while_redis_is_away_or_empty(
+    tmp_path: Path, redis: RedisServer
+) -> None:
+    load(tmp_path, redis.url, "one.test")
+    more = 'mode = "live"\ncache_ttl = 1\n'
+    (tmp_path / "pippin.toml").write_text(f'listen = ["{HOST}:0"]\n[[source]]\nurl = "{redis.url}"\n{more}')
+    server = Running(tmp_path, ["-c", "pippin.toml", "--workers", "1"], {})
+    try:
+        wait_until(lambda: "answering on" in server.output, "it answers")
+        wait_address(server, "www.one.test", "192.0.2.10")
+        assert server.address_of("nothing.one.test") == "NXDOMAIN"
+        assert server.address_of("www.elsewhere.test") == "REFUSED"
+        change_by_hand(redis, "one.test", "192.0.2.20")
+        wait_address(server, "www.one.test", "192.0.2.20")
+        load(tmp_path, redis.url, "two.test")
+        wait_address(server, "www.two.test", "192.0.2.10")
+        redis.do("FLUSHALL")
+        time.sleep(1.5)  # what is remembered has ended
+        assert server.address_of("www.one.test") == "192.0.2.20"
+        redis.kill()
+        assert server.address_of("www.one.test") == "192.0.2.20"
+        redis.start()
+        load(tmp_path, redis.url, "one.test", address="192.0.2.30")
+        wait_address(server, "www.one.test", "192.0.2.30")
+    finally:
+        server.process.terminate()
+        server.process.wait(20)

@@ -34,7 +34,7 @@ Databases = Annotated[
     typer.Option(
         "--database",
         metavar="URL",
-        help="A database with PowerDNS' tables: postgresql://, mysql://, sqlite:///.",
+        help="A database with PowerDNS' tables: postgresql://, mysql://, sqlite:///; or a Redis: redis://.",
         show_default=False,
     ),
 ]

@@ -24,7 +24,7 @@ class SourceSettings(Struct, frozen=True, forbid_unknown_fields=True):
         str | None,
         Meta(
             description="A database with PowerDNS' tables: `postgresql://user:password@host/name`, `mysql://…`, "
-            "`sqlite:///zones.db`. All its zones are served."
+            "`sqlite:///zones.db`; or a Redis: `redis://:password@host/0`. All its zones are served."
         ),
     ] = None
     url_file: Annotated[

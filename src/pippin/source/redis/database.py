@@ -17,11 +17,10 @@ from pippin.source.database import Domain, Id, Version, wire
 from pippin.source.loaded import Loaded
 from pippin.source.redis.connection import explained, open_client
 from pippin.source.redis.layout import (
-    APEX,
     DELETED,
     EVERYTHING,
+    PLAIN,
     channel,
-    is_plain,
     text_of,
     zone_key,
     zones_key,
@@ -234,7 +233,7 @@ def _domain(name: bytes, value: bytes) -> Domain:
         return Domain(shown(name), shown(name), "that is no domain name")
     if value == DELETED:
         return Domain(text, text, is_deleted=True)
-    if is_plain(name) and len(name) <= PLAIN_NAME_LIMIT and name != APEX:
+    if PLAIN.fullmatch(name) is not None and len(name) <= PLAIN_NAME_LIMIT:
         return Domain(text, text, token=_token(value))
     try:
         right = text_of(wire(text))

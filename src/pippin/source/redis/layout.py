@@ -26,8 +26,9 @@ NOTE = b";"
 NO_NS = b"; a zone without NS records"
 """The note of a zone that is meant to have none, as the export of a CSV begins with it."""
 
-_LABEL = rb"[!#%&'*+,/-9:<=>?\[\]^_`a-z{|}~-]{1,63}"
-_PLAIN = re.compile(_LABEL + rb"(?:\." + _LABEL + rb")*")
+_LABEL = rb"[!#%&'*+,/-9:<=>?\[\]^_`a-z{|}~-]{1,63}+"
+PLAIN = re.compile(_LABEL + rb"(?:\." + _LABEL + rb")*")
+"""Fields that are names, and written right, if only they are not too long together with their zone."""
 _TEXT = tuple(
     f"\\{chr(byte)}" if chr(byte) in '"().;\\@$' else chr(byte) if 0x20 < byte < 0x7F else f"\\{byte:03d}"
     for byte in range(256)
@@ -64,17 +65,12 @@ def relative(owner: bytes, origin: bytes) -> bytes:
     return ".".join(labels(owner[: -len(origin)].lower() + b"\0")).encode()
 
 
-def is_plain(field: bytes) -> bool:
-    """Whether a field is a name that is written right, if only its labels are not too long."""
-    return _PLAIN.fullmatch(field) is not None or field == APEX
-
-
 def problem_of(field: bytes) -> str:
     """What is wrong with a field that shall be a name; empty: nothing."""
     import dns.exception
     import dns.name
 
-    if is_plain(field):
+    if PLAIN.fullmatch(field) is not None or field == APEX:
         return ""
     if not field:
         return "the field has no name; the zone itself is @"

@@ -15,7 +15,7 @@ from pippin.engine.generate import shown
 from pippin.engine.scan import MAX_ERRORS, Scanner
 from pippin.source.loaded import Dependency, Loaded
 from pippin.source.masterfile import MasterFile
-from pippin.source.redis.layout import NO_NS, NOTE, is_plain, problem_of
+from pippin.source.redis.layout import NO_NS, NOTE, PLAIN, problem_of
 from pippin.zone.problem import Problem
 
 VALUE_LIMIT = 1 << 20
@@ -23,8 +23,8 @@ VALUE_LIMIT = 1 << 20
 
 _LINE = re.compile(
     rb"[0-9]+[ \t]+(?:[Ii][Nn][ \t]+)?(?!(?:[Ii][Nn]|[Cc][Hh]|[Hh][Ss])[ \t])[A-Za-z][A-Za-z0-9-]*[ \t]"
-    rb'(?:[\t !#-\'*-:<-\[\]-~]|\\[0-9]{3}|\\[!-/:-~]|"(?:[^"\\\x00-\x1f]|\\[ -~])*")+'
-)
+    rb'(?:[\t !#-\'*-:<-\[\]-~]++|\\[0-9]{3}|\\[!-/:-~]|"(?:[^"\\\x00-\x1f]++|\\[ -~])*+")++'
+)  # possessive: what has matched is not tried in other ways
 """A line that is one record, whatever it says: TTL and type are there, nothing special outside quotes, all closed."""
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _UNQUOTED_SPECIAL = re.compile(rb'"(?:[^"\\]|\\.)*"|\\.|(?P<special>[^\t !#-\'*-:<-\[\]-~])', re.DOTALL)
@@ -50,21 +50,26 @@ class Fields:
         self._has_no_ns = False
 
     def add(self, fields: Iterable[tuple[bytes, bytes]]) -> None:
+        is_plain, is_record, lines = PLAIN.fullmatch, _LINE.fullmatch, self._lines
         for field, value in fields:
-            if field[:1] == NOTE:
-                self._has_no_ns |= field == NO_NS
-                continue
-            if not is_plain(field) and (problem := problem_of(field)):
-                self._wrong(field, 0, problem)
+            if is_plain(field) is None and not self._is_name(field):
                 continue
             if not value:
                 continue
             self._fields.append(field)
-            self._starts.append(len(self._lines))
-            if b"\n" not in value and len(value) <= VALUE_LIMIT and _LINE.fullmatch(value) is not None:
-                self._lines.append(field + b"\t" + value)
+            self._starts.append(len(lines))
+            if len(value) <= VALUE_LIMIT and is_record(value) is not None:
+                lines.append(field + b"\t" + value)
             else:
                 self._take(field, value)
+
+    def _is_name(self, field: bytes) -> bool:
+        if field[:1] == NOTE:
+            self._has_no_ns |= field == NO_NS
+            return False
+        if problem := problem_of(field):
+            self._wrong(field, 0, problem)
+        return not problem
 
     def _take(self, field: bytes, value: bytes) -> None:
         if len(value) > VALUE_LIMIT:
