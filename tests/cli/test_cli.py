@@ -12,6 +12,7 @@ import pytest
 from pippin.engine.records import iterate
 from pippin.source.files import load
 from tests.control.running import running, write_zone
+from tests.peers.server import free_port
 from tests.source.test_masterfile import SAMPLES
 
 SIGNED_KIND = """$TTL 300
@@ -188,6 +189,16 @@ def test_start_lines_of_a_server_that_only_forwards(tmp_path: Path) -> None:
         assert "forward  for clients in 10.0.0.0/8" in server.output
         assert f"try:  dig @127.0.0.1 -p {server.port} corp.example SOA" in server.output
         assert server.address_of("www.broken") == "SERVFAIL"
+
+
+def test_status_of_forwarding_names_upstreams_and_how_they_do(tmp_path: Path) -> None:
+    (tmp_path / "pippin.toml").write_text(f'[forward]\nupstreams = ["127.0.0.1:{free_port()}"]\n')
+    with running(tmp_path, "-c", "pippin.toml") as server:
+        for number in range(3):
+            assert server.address_of(f"h{number}.example.net") == "SERVFAIL"
+        shown = pippin("status", "--control", str(server.control), cwd=tmp_path).stdout
+        assert "forward  questions 3  asked 3  failed 3  remembered 3\n" in shown
+        assert "  fails, asked last  asked 6  unreachable 6\n" in shown
 
 
 def test_export_of_a_csv_without_ns_records_loads_again(tmp_path: Path) -> None:

@@ -12,8 +12,10 @@ import dns.rdatatype
 import msgspec
 import pytest
 
+from pippin.engine.not_ready import not_ready_image
 from pippin.forward.settings import ForwardSettings
 from pippin.zone.answer import Zones
+from pippin.zone.zone import Zone
 from tests.forward.asking import Asking, addresses, ede_of, run
 from tests.forward.upstreams import Asked, Upstream, address_for_all
 from tests.zone.images import compiled
@@ -104,6 +106,30 @@ def test_an_alias_out_of_a_zone_is_followed_for_who_may_and_wants() -> None:
             for how in ({"client": "192.0.2.7"}, {"recursive": False}):
                 reply = await asking.ask("out.corp.example.", **how)
                 assert [rrset.rdtype for rrset in reply.answer] == [dns.rdatatype.CNAME]
+            await asking.close()
+
+    run(test())
+
+
+def test_an_alias_into_a_zone_that_is_not_ready_is_servfail_for_who_wants_the_end_of_it() -> None:
+    """Nobody else is asked for names in it, whoever has the alias: a zone here, or an upstream."""
+    nothing = Zone(not_ready_image(b"\6broken\7example\0", 0))
+    served = Zones([compiled(ZONE + "in 3600 IN CNAME www.broken.example.\n", "corp.example."), nothing])
+
+    def script(asked: Asked) -> None:
+        asked.give(f"{asked.name} 300 IN CNAME www.broken.example.", "www.broken.example. 300 IN A 192.0.2.66")
+
+    async def test() -> None:
+        async with Upstream(script) as upstream:
+            asking = Asking(ForwardSettings(upstreams=(upstream.text,)), served)
+            for name in ("www.broken.example.", "in.corp.example.", "www.example.net."):
+                reply = await asking.ask(name)
+                assert reply.rcode() == dns.rcode.SERVFAIL
+                assert ede_of(reply) == dns.edns.EDECode.NOT_READY
+                assert not reply.answer
+            reply = await asking.ask("in.corp.example.", recursive=False)
+            assert reply.rcode() == dns.rcode.NOERROR
+            assert [asked.name for asked in upstream.asked] == ["www.example.net."]
             await asking.close()
 
     run(test())

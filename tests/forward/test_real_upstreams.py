@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import dns.edns
 import dns.flags
 import dns.message
 import dns.query
@@ -16,7 +21,7 @@ import pytest
 
 from pippin.forward.settings import ForwardSettings
 from pippin.serve.in_process import InProcessServer
-from tests.forward.asking import Asking, run
+from tests.forward.asking import Asking, ede_of, run
 from tests.forward.upstreams import Upstream
 from tests.peers import bind, unbound
 from tests.peers.server import HOST, Server, Zone, free_port, program
@@ -53,6 +58,8 @@ class World:
     resolver: Server
     tls_port: int
     certificate: Path
+    tls_lines: str
+    """The key and certificate, for another unbound."""
 
 
 @pytest.fixture(scope="module")
@@ -91,12 +98,13 @@ def world(signed: Signed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     subprocess.run(make, check=True, capture_output=True, timeout=30, stdin=subprocess.DEVNULL)
     tls_port = free_port()
     extra = f"    interface: {HOST}@{tls_port}\n    tls-port: {tls_port}\n"
-    extra += f'    tls-service-key: "{key}"\n    tls-service-pem: "{certificate}"\n'
+    tls_lines = f'    tls-service-key: "{key}"\n    tls-service-pem: "{certificate}"\n'
+    extra += tls_lines
     with (
         bind.serving([Zone(signed.name, file=signed.file)]) as authority,
         unbound.validating(authority.port, {signed.name: signed.ds}, extra) as resolver,
     ):
-        yield World(authority, resolver, tls_port, certificate)
+        yield World(authority, resolver, tls_port, certificate, tls_lines)
 
 
 def settings(*upstreams: str, **more: object) -> ForwardSettings:
@@ -231,6 +239,70 @@ def test_one_of_two_resolvers_is_killed_and_nobody_notices(world: World, signed:
             await asking.close()
 
     run(test())
+
+
+def test_a_resolver_that_hangs_costs_one_wait_and_is_used_again_when_it_goes_on(
+    world: World, signed: Signed
+) -> None:
+    """Stopped in its tracks: the kernel still takes packets for it, and nobody answers."""
+
+    async def test() -> None:
+        with unbound.validating(world.authority.port, {signed.name: signed.ds}) as hanging:
+            upstreams = (f"{HOST}:{hanging.port}", f"{HOST}:{world.resolver.port}")
+            asking = Asking(settings(*upstreams, mode="ordered", cache_size=0))
+            assert (await asking.ask("www.nsec3.test.")).answer
+            os.kill(hanging.process.pid, signal.SIGSTOP)
+            try:
+                began = time.monotonic()
+                for _ in range(20):
+                    assert (await asking.ask("www.nsec3.test.")).answer
+                assert time.monotonic() - began < 6  # three waits, and then it is asked last
+                assert asking.forwarding.statistics().forwarder.upstreams[0].resting
+            finally:
+                os.kill(hanging.process.pid, signal.SIGCONT)
+            for _ in range(200):
+                assert (await asking.ask("www.nsec3.test.")).answer
+                if not asking.forwarding.statistics().forwarder.upstreams[0].resting:
+                    break
+                await asyncio.sleep(0.05)
+            else:
+                pytest.fail("it is not asked again")
+            await asking.close()
+
+    run(test())
+
+
+def test_a_resolver_that_dies_leaves_stale_answers_and_fresh_ones_after_its_return(
+    world: World, signed: Signed
+) -> None:
+    """RFC 8767, with an unbound that is killed and started again, over UDP and over TLS."""
+    port, tls_port = free_port(), free_port()
+    extra = f"    interface: {HOST}@{port}\n    interface: {HOST}@{tls_port}\n    tls-port: {tls_port}\n"
+    extra += world.tls_lines
+    certificate = str(world.certificate)
+
+    async def test() -> None:
+        plain = Asking(settings(f"{HOST}:{port}", patience=1.0))
+        tls = Asking(
+            settings(f"tls://{HOST}:{tls_port}#resolver.example", tls_ca=certificate, patience=1.0)
+        )
+        for _ in range(2):
+            with unbound.validating(world.authority.port, {signed.name: signed.ds}, extra):
+                for asking in (plain, tls):
+                    reply = await asking.ask("www.nsec3.test.")
+                    assert reply.answer
+                    assert ede_of(reply) == -1
+            for asking in (plain, tls):
+                asking.clock.advance(10_000)
+                reply = await asking.ask("www.nsec3.test.")
+                assert reply.answer
+                assert {rrset.ttl for rrset in reply.answer} == {30}
+                assert ede_of(reply) == dns.edns.EDECode.STALE_ANSWER
+                asking.clock.advance(31)
+        await plain.close()
+        await tls.close()
+
+    run(test(), seconds=60)
 
 
 def test_a_whole_server_forwards_remembers_and_refuses(world: World) -> None:

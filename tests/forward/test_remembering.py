@@ -8,6 +8,7 @@ import dns.edns
 import dns.message
 import dns.rcode
 import dns.rdatatype
+import pytest
 
 from pippin.forward.settings import ForwardSettings
 from pippin.query.query import Query, Transport
@@ -19,6 +20,10 @@ SOA = "example.net. 900 IN SOA ns.example.net. hostmaster.example.net. 1 7200 36
 
 def forwarding_to(upstream: Upstream, **settings: object) -> Asking:
     return Asking(ForwardSettings(upstreams=(upstream.text,), **settings))  # type: ignore[arg-type]
+
+
+def query_for(name: str) -> Query:
+    return Query(dns.message.make_query(name, "A").to_wire(), ("127.0.0.1", 0), Transport.UDP)
 
 
 async def settled(upstream: Upstream, count: int) -> None:
@@ -192,6 +197,43 @@ def test_equal_questions_in_flight_are_one() -> None:
     run(test())
 
 
+def test_who_asks_the_same_is_not_left_waiting_when_the_look_up_is_given_up() -> None:
+    """The first of them looks up for all; the server stops while they wait."""
+
+    async def test() -> None:
+        async with Upstream(silent) as upstream:
+            asking = forwarding_to(upstream)
+            asks = [asyncio.ensure_future(asking.forwarding.handle(query_for("www.example.net."))) for _ in range(3)]
+            await settled(upstream, 1)
+            asks[0].cancel()
+            done, _ = await asyncio.wait(asks, timeout=1)
+            assert len(done) == 3
+            assert asking.forwarding.statistics().forwarder.in_flight == 0
+            upstream.script = address_for_all
+            assert addresses(await asking.ask("www.example.net.")) == ["192.0.2.1"]
+            await asking.close()
+
+    run(test())
+
+
+def test_a_fault_of_ours_is_told_to_all_who_asked_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise RuntimeError("a fault")
+
+    async def test() -> None:
+        async with Upstream() as upstream:
+            asking = forwarding_to(upstream)
+            with monkeypatch.context() as patch:
+                patch.setattr("pippin.forward.forwarder.accept", fails)
+                replies = await asyncio.gather(*(asking.ask("www.example.net.") for _ in range(3)))
+            assert [reply.rcode() for reply in replies] == [dns.rcode.SERVFAIL] * 3
+            assert len(upstream.asked) == 1
+            assert addresses(await asking.ask("www.example.net.")) == ["192.0.2.1"]
+            await asking.close()
+
+    run(test())
+
+
 def test_stale_answers_while_the_upstream_is_silent_and_fresh_ones_after() -> None:
     """RFC 8767: TTL 30, and an extended error that says so."""
 
@@ -290,7 +332,7 @@ def test_a_name_in_use_is_asked_for_before_its_end() -> None:
 
 def test_what_the_engine_says_is_in_use_is_asked_for_before_its_end() -> None:
     """The receive loop answers from its own memory, so nobody asks here; the worker does, for `refresh`."""
-    query = Query(dns.message.make_query("www.example.net.", "A").to_wire(), ("", 0), Transport.UDP)
+    query = query_for("www.example.net.")
 
     async def test() -> None:
         async with Upstream() as upstream:

@@ -94,6 +94,8 @@ def test_a_configuration_with_everything() -> None:
         ('upstream = ["9.9.9.9"]', "pippin.toml:2: unknown key 'forward.upstream', did you mean 'upstreams'"),
         ('upstreams = ["9.9.9.9"]\nmode = "random"', "pippin.toml:3: .*mode"),
         ("prefetch = true", "whom to ask"),
+        ('upstreams = ["127.0.0.1:5300"]', "pippin.toml:2: upstreams: .*is this server itself"),
+        ('[forward.suffix]\n"a.example" = ["tcp://[::1]:5300"]', "pippin.toml:3: a.example: .*this server itself"),
     ],
 )
 def test_mistakes_are_told_with_their_place(text: str, complaint: str) -> None:

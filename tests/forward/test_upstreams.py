@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 
 import dns.rcode
+import structlog.testing
 
-from pippin.forward.settings import ForwardSettings
+from pippin.forward.settings import ForwardSettings, parse_upstream
+from pippin.forward.upstream import Upstream as OneUpstream
 from tests.forward.asking import Asking, addresses, run
-from tests.forward.upstreams import Asked, Upstream, silent
+from tests.forward.upstreams import HOST, Asked, Upstream, address_for_all, silent
 
 
 def forwarding_to(*upstreams: Upstream, **settings: object) -> Asking:
     return Asking(ForwardSettings(upstreams=tuple(u.text for u in upstreams), **settings))  # type: ignore[arg-type]
 
 
-def says(address: str, delay: float = 0.0) -> Upstream:
+def says(address: str, delay: float = 0.0, host: str = HOST) -> Upstream:
     def script(asked: Asked) -> None:
         asyncio.get_running_loop().call_later(delay, asked.give, f"{asked.name} 300 IN A {address}")
 
-    return Upstream(script)
+    return Upstream(script, host=host)
 
 
 async def answers(asking: Asking, count: int, start: int = 0) -> list[str]:
@@ -49,9 +52,79 @@ def test_ordered_asks_the_first_while_it_answers() -> None:
     run(test())
 
 
+def test_ports_are_drawn_from_all_there_are() -> None:
+    """RFC 5452 section 9.2: with 64,512 of them a port is worth nearly 16 bits."""
+
+    async def test() -> None:
+        async with says("192.0.2.1") as upstream:
+            asking = forwarding_to(upstream)
+            for start in range(0, 600, 100):
+                await asyncio.gather(*(answers(asking, 1, start=start + n) for n in range(100)))
+            ports = sorted(asked.source_port for asked in upstream.asked)
+            assert len(set(ports)) > 580
+            assert ports[0] < 1024 + 3000
+            assert ports[-1] > 65535 - 3000
+            assert sum(port > 33280 for port in ports) in range(200, 400)  # as many above the middle as below
+            numbers = [asked.query.id for asked in upstream.asked]
+            assert len(set(numbers)) > 580
+            assert sum(number > 32767 for number in numbers) in range(200, 400)
+            await asking.close()
+
+    run(test())
+
+
+def test_an_upstream_may_have_an_ipv6_address() -> None:
+    async def test() -> None:
+        async with says("192.0.2.1", host="::1") as upstream:
+            asking = forwarding_to(upstream)
+            assert await answers(asking, 2) == ["192.0.2.1"] * 2
+            await asking.close()
+            asking = Asking(ForwardSettings(upstreams=(f"tcp://{upstream.text}",)))
+            assert await answers(asking, 2) == ["192.0.2.1"] * 2
+            await asking.close()
+
+    run(test())
+
+
+def test_an_upstream_that_fails_now_and_then_does_not_fill_the_log() -> None:
+    """A rate limit at the upstream, or a bad line: it fails, answers again, fails …"""
+
+    async def test() -> None:
+        async with Upstream(silent) as upstream:
+            asking = forwarding_to(upstream, patience=0.05, cache_size=0)
+            with structlog.testing.capture_logs() as logs:
+                for turn in range(4):
+                    upstream.script = silent
+                    for number in range(4):
+                        await asking.ask(f"h{turn}{number}.example.net.")
+                    upstream.script = address_for_all
+                    assert addresses(await asking.ask(f"h{turn}.example.net.")) == ["192.0.2.1"]
+            assert [log["event"] for log in logs] == [
+                "an upstream fails and is asked last for a while",
+                "an upstream answers again",
+            ]
+            await asking.close()
+
+    run(test())
+
+
+def test_nobody_is_believed_about_validation_but_who_cannot_be_impersonated() -> None:
+    """RFC 4035 section 4.9.3: on a network somebody else may have set AD."""
+    for text, trusted in (
+        ("192.0.2.1", False),
+        ("tcp://192.0.2.1", False),
+        ("2001:db8::1", False),
+        ("127.0.0.53", True),
+        ("[::1]:5353", True),
+    ):
+        assert OneUpstream(parse_upstream(text), None, random_case=True).is_trusted is trusted
+    address = parse_upstream("tls://192.0.2.1#dns.example")
+    assert OneUpstream(address, ssl.create_default_context(), random_case=True).is_trusted
+
+
 def test_fastest_finds_the_fastest_and_still_looks_at_the_others_at_times() -> None:
     async def test() -> None:
-        async with says("192.0.2.1", delay=0.03) as slow, says("192.0.2.2", delay=0.001) as quick:
+        async with says("192.0.2.1", delay=0.2) as slow, says("192.0.2.2", delay=0.001) as quick:
             asking = forwarding_to(slow, quick, mode="fastest")
             found = await answers(asking, 100)
             assert found.count("192.0.2.2") > 80

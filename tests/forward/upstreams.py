@@ -69,8 +69,9 @@ def silent(asked: Asked) -> None:
 class Upstream:
     """A DNS server on UDP and TCP of one loopback port, in the test's own event loop."""
 
-    def __init__(self, script: Script = address_for_all, port: int = 0) -> None:
+    def __init__(self, script: Script = address_for_all, port: int = 0, host: str = HOST) -> None:
         self.script = script
+        self.host = host
         self.port = port
         self.asked: list[Asked] = []
         self._udp: asyncio.DatagramTransport | None = None
@@ -80,11 +81,11 @@ class Upstream:
 
     @property
     def text(self) -> str:
-        return f"{HOST}:{self.port}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        udp, tcp = _same_port(self.port)
+        udp, tcp = _same_port(self.host, self.port)
         self.port = udp.getsockname()[1]
         self._udp, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self), sock=udp)
         self._tcp = await asyncio.start_server(self._connected, sock=tcp)
@@ -146,14 +147,15 @@ class _Datagrams(asyncio.DatagramProtocol):
         self._upstream.hear(data, "udp", addr[1], send)
 
 
-def _same_port(port: int) -> tuple[socket.socket, socket.socket]:
+def _same_port(host: str, port: int) -> tuple[socket.socket, socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for _ in range(100):
-        udp = socket.socket(type=socket.SOCK_DGRAM)
-        tcp = socket.socket()
+        udp = socket.socket(family, socket.SOCK_DGRAM)
+        tcp = socket.socket(family)
         tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            udp.bind((HOST, port))
-            tcp.bind((HOST, udp.getsockname()[1]))
+            udp.bind((host, port))
+            tcp.bind((host, udp.getsockname()[1]))
         except OSError:
             udp.close()
             tcp.close()

@@ -18,6 +18,15 @@ POLICIES_SHOWN = 20
 LIVE_COUNTS = ("looked_up", "merged", "repeated", "no_zone", "invalid", "stale", "timeouts", "failures", "dropped")
 """The same of a live source; `waiting` is as of now."""
 
+FORWARD_COUNTS = ("questions", "hits", "merged", "asked", "failed", "stale", "prefetched", "overflowed")
+FORWARD_REFUSALS = ("prohibited", "not_supported", "not_remembered")
+UPSTREAM_COUNTS = (
+    *("asked", "answered", "late", "unreachable", "over_tcp"),
+    *("wrong_id", "wrong_question", "wrong_case", "wrong_format"),
+)
+SHARED_COUNTS = ("found", "missed", "written", "failed", "unreadable")
+"""The same of forwarding: of questions that workers had no answer to at once; of each upstream; of the shared cache."""
+
 
 def status(
     config: Config = None,
@@ -65,6 +74,8 @@ def _show(answer: dict[str, Any], json: bool) -> None:
             typer.echo(line)
     for line in _live_lines([worker["live"] for worker in answer["workers"]]):
         typer.echo(line)
+    for line in _forward_lines([worker["forwarding"] for worker in answer["workers"]]):
+        typer.echo(line)
     if (policies := answer["policies"])["files"]:
         typer.echo(
             f"{count(policies['policies'], 'policy', 'policies')}, {count(policies['targets'], 'target')}, "
@@ -111,6 +122,42 @@ def _live_lines(workers: list[list[dict[str, Any]]]) -> list[str]:
         lines.append(f"live {source[0]['source']}  {state}  {counts}")
         lines += [f"  {error}" for error in sorted({one["error"] for one in away})]
     return lines
+
+
+def _forward_lines(workers: list[dict[str, Any] | None]) -> list[str]:
+    """`forward  questions 1,234 …`, and a line for each upstream: what all workers together have counted."""
+    forwarders = [worker["forwarder"] for worker in workers if worker]
+    if not forwarders:
+        return []
+    counted = Counter[str]()
+    for worker in workers:
+        if worker:
+            counted.update({name: worker["forwarder"][name] for name in FORWARD_COUNTS})
+            counted.update({name: worker[name] for name in FORWARD_REFUSALS})
+            counted.update({"remembered": worker["forwarder"]["cache"]["entries"]})
+    lines = ["forward  " + _counts(counted)]
+    for upstream in zip(*(forwarder["upstreams"] for forwarder in forwarders), strict=True):
+        asked = Counter[str]()
+        for one in upstream:
+            asked.update({name: one[name] for name in UPSTREAM_COUNTS})
+        times = [one["milliseconds"] for one in upstream if one["milliseconds"]]
+        state = f"{sum(times) / len(times):.1f} ms" if times else "not asked yet"
+        if resting := sum(one["resting"] for one in upstream):
+            some = f" by {resting} of {len(upstream)} workers" if resting < len(upstream) else ""
+            state = f"fails, asked last{some}"
+        lines.append(f"  upstream {upstream[0]['address']}  {state}  {_counts(asked)}".rstrip())
+    shared = [forwarder["shared"] for forwarder in forwarders if forwarder["shared"]]
+    if shared:
+        kept = Counter[str]()
+        for one in shared:
+            kept.update({name: one[name] for name in SHARED_COUNTS})
+        state = "away  " if any(one["resting"] for one in shared) else ""
+        lines.append(f"  shared cache  {state}{_counts(kept)}".rstrip())
+    return lines
+
+
+def _counts(counted: Counter[str]) -> str:
+    return "  ".join(f"{name} {value:,}" for name, value in counted.items() if value)
 
 
 def _database_lines(database: dict[str, Any]) -> list[str]:

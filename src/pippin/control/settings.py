@@ -11,15 +11,16 @@ import ipaddress
 import re
 import tomllib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct
 
-from pippin.forward.settings import ForwardSettings, problems
+from pippin.forward.settings import ForwardSettings, parse_upstream, problems
 from pippin.policy.settings import Capacity, Choice, Count, PolicySettings, PoolSettings, TargetSettings
-from pippin.serve.listen import ListenError, parse_address
+from pippin.serve.listen import Address, ListenError, parse_address
 from pippin.source import settings as source_settings
 from pippin.source.settings import SourceSettings
 from pippin.source.url import DatabaseError
@@ -296,6 +297,21 @@ def _impossible(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from source_settings.problems(settings.source)
     if settings.forward is not None:
         yield from problems(settings.forward)
+        yield from _circles(settings.forward, settings.listen)
+
+
+def _circles(forward: ForwardSettings, listen: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Upstreams that are this server itself: it would ask itself until nobody has any patience left."""
+    own = set()
+    for text in listen:
+        with suppress(ListenError):
+            own.add(parse_address(text))
+    for key, upstreams in (("upstreams", forward.upstreams), *forward.suffix.items()):
+        for text in upstreams:
+            with suppress(ValueError):  # which is told already
+                upstream = parse_upstream(text)
+                if Address(upstream.host, upstream.port) in own:
+                    yield key, f"{text!r} is this server itself (`listen`); right would be the address of another one"
 
 
 def _line_of(text: str, keys: tuple[str, ...]) -> int:
