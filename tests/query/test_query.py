@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dns.edns
+import dns.flags
 import dns.message
 import pytest
 
@@ -24,6 +26,21 @@ def test_do_bit_comes_from_the_opt_record(want_dnssec: bool) -> None:
     query = query_of(dns.message.make_query("example.", "A", want_dnssec=want_dnssec).to_wire())
     assert query.dnssec_ok is want_dnssec
     assert query.has_edns is want_dnssec
+
+
+@pytest.mark.parametrize("want_dnssec", [False, True])
+@pytest.mark.parametrize("options", [(), (dns.edns.GenericOption(10, b"12345678"), dns.edns.ECSOption("192.0.2.0"))])
+def test_do_bit_is_read_the_same_with_and_without_parsing(
+    want_dnssec: bool, options: tuple[dns.edns.Option, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = dns.message.make_query("example.", "A")
+    message.use_edns(0, dns.flags.DO if want_dnssec else 0, options=options)
+    wire = message.to_wire()
+    signed = wire[:10] + b"\0\2" + wire[12:] + b"\0\xff\0\0\1" + bytes(6)  # another record behind it
+    assert query_of(signed).dnssec_ok is want_dnssec
+    monkeypatch.setattr(Query, "message", None)
+    assert query_of(wire).dnssec_ok is want_dnssec
+    assert not query_of(dns.message.make_query("example.", "A").to_wire()).dnssec_ok
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ import dns.name
 
 _HEADER_SIZE = 12
 _TYPE_AND_CLASS = Struct("!HH")
+_ONE_QUESTION = bytes([0, 1, 0, 0, 0, 0, 0, 0])
 _ONE_QUESTION_AND_ADDITIONAL = bytes([0, 1, 0, 0, 0, 0, 0, 1])
 _OPT = bytes([0, 0, 41])
 _LONGEST_NAME = 255
@@ -92,10 +93,13 @@ class Query:
     @property
     def dnssec_ok(self) -> bool:
         """The DO bit (RFC 3225); False without EDNS."""
-        # Nearly always the question is followed by an OPT record and nothing else, which takes no parsing of it all.
+        # Nearly always the question is followed by nothing or an OPT record, which takes no parsing of it all.
         self._type_and_class()
         opt = self._end + _TYPE_AND_CLASS.size
-        if self.wire[4:12] == _ONE_QUESTION_AND_ADDITIONAL and self.wire[opt : opt + 3] == _OPT:
+        counts = self.wire[4:12]
+        if counts == _ONE_QUESTION:
+            return False
+        if counts == _ONE_QUESTION_AND_ADDITIONAL and self.wire[opt : opt + 3] == _OPT:
             size = self.wire[opt + 9 : opt + 11]
             if len(size) == 2 and opt + 11 + int.from_bytes(size, "big") == len(self.wire):
                 return bool(self.wire[opt + 7] & 0x80)
