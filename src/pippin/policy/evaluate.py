@@ -7,6 +7,9 @@ The budget holds against endless Python loops too: in a process's main thread a 
 the function. Python delivers signals to the main thread alone, so elsewhere (a server inside a test's process) an
 overrun is found out when the function has returned, and nothing can stop one that never does. Nor can anything stop
 code in C that does not return to Python.
+
+What counts is time in which the function ran or waited for something. On a machine where more wants to run than there
+are cores, the time that its process stood in the queue is no fault of the function's.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import resource
 import signal
 import sys
 import threading
@@ -31,6 +35,12 @@ FAILURES_TO_REST = 5
 
 REST_FIRST, REST_MOST = 1.0, 60.0
 """Seconds of rest: from the first, doubling after each trial that fails, to the most."""
+
+MOST_TIMES = 10
+"""Times its budget that an evaluation may take by the wall clock, however long its process had to wait for a core."""
+
+USED_UP = 0.9
+"""Of the budget: clocks of a thread and alarms don't agree to the microsecond."""
 
 INTERVAL = 0.001
 """Seconds between two interruptions of a function that caught the first one."""
@@ -58,6 +68,9 @@ class Watchdog:
         self.can_interrupt = threading.current_thread() is threading.main_thread()
         self._running = False
         self._alarms = 0
+        self._budget = 0.0
+        self._began = self._ends = 0.0
+        self._waits = 0
         self._tracer = sys.gettrace()
         if self.can_interrupt:
             self._before = signal.signal(signal.SIGALRM, self._alarm)
@@ -77,7 +90,7 @@ class Watchdog:
         except BaseException as raised:  # noqa: BLE001 - the door: a policy's sys.exit() must not end a worker
             error = raised
         seconds = time.perf_counter() - started
-        return Result(value, error, isinstance(error, Overrun) or seconds > budget, seconds)
+        return Result(value, error, self._overran(error, seconds, budget), seconds)
 
     async def evaluate_async(
         self, function: Callable[[], Coroutine[Any, Any, T]], budget: float
@@ -98,7 +111,10 @@ class Watchdog:
                 waited = raised.__cause__ or raised.__context__ or raised
                 error = Overrun("waiting used up the time budget").with_traceback(waited.__traceback__)
         seconds = time.perf_counter() - started
-        return Result(value, error, isinstance(error, Overrun) or seconds > budget, seconds)
+        return Result(value, error, self._overran(error, seconds, budget), seconds)
+
+    def _overran(self, error: BaseException | None, seconds: float, budget: float) -> bool:
+        return isinstance(error, Overrun) or (not self.can_interrupt and seconds > budget)
 
     def _run(self, function: Callable[[], T], budget: float) -> T:
         """Call `function` with the timer set.
@@ -109,6 +125,9 @@ class Watchdog:
         if not self.can_interrupt:
             return function()
         self._alarms = 0
+        self._budget = budget
+        self._ends = time.perf_counter() + MOST_TIMES * budget
+        self._began, self._waits = _spent()
         self._running = True
         try:
             signal.setitimer(signal.ITIMER_REAL, max(budget, 1e-6), INTERVAL)
@@ -127,12 +146,23 @@ class Watchdog:
             )  # on a busy machine an alarm finds the one before it still at work
         if not self._running or interrupted is None or interrupted.f_code is _RUN:
             return
+        if not self._alarms and self._stood_in_the_queue():
+            return
         self._alarms += 1
         if self._alarms > 1:
             if self._alarms == 2:
                 self._tracer = sys.gettrace()  # a debugger's, or that of coverage
             self._trace(frame)
         raise Overrun("the time budget is used up")
+
+    def _stood_in_the_queue(self) -> bool:
+        """Whether the function has neither run for so long nor waited; then what is left is given to it again."""
+        ran, waits = _spent()
+        left = self._budget - (ran - self._began)
+        if left < (1 - USED_UP) * self._budget or waits > self._waits or time.perf_counter() > self._ends:
+            return False
+        signal.setitimer(signal.ITIMER_REAL, max(left, INTERVAL), INTERVAL)
+        return True
 
     def _trace(self, frame: FrameType | None) -> None:
         """Make the next line of every frame of the policy raise as well, `except BaseException: pass` itself included.
@@ -147,7 +177,17 @@ class Watchdog:
 
 
 _RUN = Watchdog._run.__code__
-_ALARM = (Watchdog._alarm.__code__, Watchdog._trace.__code__)
+
+
+def _spent() -> tuple[float, int]:
+    """Seconds that this thread has run, and how often it has let others run because it had to wait for something."""
+    usage = resource.getrusage(resource.RUSAGE_THREAD)
+    return usage.ru_utime + usage.ru_stime, usage.ru_nvcsw
+
+
+_ALARM = tuple(
+    function.__code__ for function in (Watchdog._alarm, Watchdog._trace, Watchdog._stood_in_the_queue, _spent)
+)
 
 
 def _ignore_calls(_frame: FrameType, _event: str, _argument: object) -> None:

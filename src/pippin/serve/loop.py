@@ -7,7 +7,8 @@ must not wait for imports that only answering takes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+import contextlib
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -19,8 +20,9 @@ Not longer: nobody tells an orphan about new zone data."""
 
 def run_loop(main: Coroutine[Any, Any, T]) -> T:
     """`asyncio.run`, on uvloop where it is installed: its TCP side is about twice as fast."""
-    try:
+    run: Callable[[Coroutine[Any, Any, T]], T] = asyncio.run
+    with contextlib.suppress(ModuleNotFoundError):
         import uvloop
-    except ModuleNotFoundError:
-        return asyncio.run(main)
-    return uvloop.run(main)
+
+        run = uvloop.run
+    return run(main)  # not inside `except`: all that is raised later would have the missing module in its traceback
