@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pippin.engine.memo import ASK_BITS, ASK_FAMILY, OUT_LENGTH, PolicyMemo
@@ -18,10 +18,12 @@ from pippin.store.health import DRAINED, NO_OVERRIDE, ROW_SIZE
 from tests.policy.plans_of_all_kinds import EU, NONE, SIX, TARGETS, US, meaning, plans
 
 downs = st.sets(st.sampled_from(TARGETS)).map(frozenset)
+SLOW_MACHINES = [HealthCheck.too_slow]
+"""Plans are made of plans; how long that takes depends on who else has the core."""
 ROWS = {key: row for row, key in enumerate(TARGETS)}
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400, deadline=None, suppress_health_check=SLOW_MACHINES)
 @given(plans, st.sampled_from([A, AAAA]), downs, downs)
 def test_outcomes_are_what_the_plan_means(
     plan: Plan, rdtype: int, down: frozenset[str], drained: frozenset[str]
@@ -42,7 +44,7 @@ def enumerated(compiled: Compiled, down: frozenset[str], drained: frozenset[str]
     )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=SLOW_MACHINES)
 @given(plans, downs, downs, st.integers(0, 1000))
 def test_the_engine_draws_nothing_else(
     plan: Plan, down: frozenset[str], drained: frozenset[str], seed: int
@@ -61,7 +63,7 @@ def test_the_engine_draws_nothing_else(
     memo.ask[ASK_FAMILY], memo.ask[ASK_BITS] = 4, 32
     policy = memo.add(30, 10, 100_000)
     seen = set()
-    for number in range(60):
+    for number in range(120):  # an answer with a share above 0.2 is missed once in 4e11 times
         memo.ask[0:4] = (number * 2654435761 % 2**32).to_bytes(
             4, "big"
         )  # other clients: sticky choices differ
