@@ -64,6 +64,8 @@ class Upstream:
 
     def __init__(self, address: UpstreamAddress, tls: ssl.SSLContext | None, *, random_case: bool) -> None:
         self.address = address
+        self.is_trusted = address.protocol == "tls" or address.is_loopback
+        """What it says about validation reaches us unchanged (RFC 4035 section 4.9.3)."""
         self._random_case = random_case
         self.wrong: Counter[Mismatch] = Counter()
         self._line = Line(address, tls if address.protocol == "tls" else None, self.wrong)
@@ -113,11 +115,6 @@ class Upstream:
 
     def _knows_edns(self) -> bool:
         return not self._plain_until or asyncio.get_running_loop().time() >= self._plain_until
-
-    @property
-    def is_trusted(self) -> bool:
-        """What it says about validation reaches us unchanged (RFC 4035 section 4.9.3)."""
-        return self.address.protocol == "tls" or self.address.is_loopback
 
     @property
     def is_healthy(self) -> bool:
