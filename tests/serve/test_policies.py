@@ -17,6 +17,7 @@ import dns.flags
 import dns.message
 import dns.query
 import dns.rcode
+import dns.tsig
 import mmdb_writer
 import netaddr
 import pytest
@@ -132,6 +133,28 @@ def wait_until(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_a_signed_question_is_the_policys_too() -> None:
+    """TSIG (RFC 8945) is not checked here, and no reason to answer from the zone that the name has no records."""
+    with serve(answering("192.0.2.80")) as server:
+        query = dns.message.make_query("www.example", "A")
+        query.use_tsig(dns.tsig.Key("key.example", b"0123456789abcdef"))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(5.0)
+            client.sendto(query.to_wire(), (server.addresses[0].host, server.addresses[0].port))
+            assert answers(dns.message.from_wire(client.recv(512))) == ["192.0.2.80"]
+
+
+def test_two_opt_records_are_no_question() -> None:
+    """RFC 6891 section 6.1.1."""
+    with serve(answering("192.0.2.80")) as server:
+        plain = dns.message.make_query("www.example", "A").to_wire()
+        packet = plain[:10] + b"\0\2" + plain[12:] + 2 * (b"\0\0\x29\x04\xd0" + bytes(6))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(5.0)
+            client.sendto(packet, (server.addresses[0].host, server.addresses[0].port))
+            assert dns.message.from_wire(client.recv(512)).rcode() == dns.rcode.FORMERR
 
 
 # ---- what is remembered

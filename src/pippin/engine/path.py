@@ -801,8 +801,8 @@ class Responder:
             return _SLOW if self.qtype == T_IXFR else self._formerr()  # RFC 1995 section 3: the SOA held
         if additionals:
             after = self._read_additional(after, additionals)
-            if after == 0:
-                return _SLOW  # not only an OPT record: TSIG, or nonsense
+            if after == 0:  # not only an OPT record: TSIG, or nonsense
+                return self._answer() if self.locating and self.qclass == 1 and self.qtype < 128 else _SLOW
             if after == -2:
                 self.counters[c_FORMERR] += 1
                 return self._give_error(FORMERR)  # RFC 7873 section 5.2.2

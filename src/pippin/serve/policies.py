@@ -81,6 +81,7 @@ OTHER_ERROR = 0
 
 _SERVFAIL_PLAN: Compiled = ("outcome", SERVFAIL)
 _SILENCE = Silence()
+_ONE = b"\0\1"
 
 
 class PolicyStatistics(Struct, frozen=True):
@@ -223,6 +224,8 @@ class PolicyAnswers:
         position, standing = self._ask(query)
         if standing is None:
             return None
+        if query.wire[10:12] > _ONE:
+            query.message  # noqa: B018 - raises Malformed, if what is there beside OPT is nonsense
         now = int(time.time())
         if (known := self._draw_known(standing, position, now)) is not None:
             return self._reply(query, known)
