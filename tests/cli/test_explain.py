@@ -157,6 +157,17 @@ def test_simulation_as_json_of_one_failure() -> None:
     assert failure["moved_after"] == {"1": 0.6, "5": 1.0, "30": 1.0}
 
 
+def test_simulation_of_maintenance() -> None:
+    shown = simulate("--clients", "networks.csv", "--drain", "near/192.0.2.10", "--fail", "each")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    lines = [" ".join(line.split()) for line in shown.stdout.splitlines()]
+    assert "near/192.0.2.10 drained" in lines
+    assert not any("near/192.0.2.10 has failed" in line for line in lines)
+    assert any(line.startswith("near/192.0.2.10 0 0.0%") for line in lines)
+    wrong = simulate("--clients", "networks.csv", "--drain", "near/192.0.2.99")
+    assert "no target near/192.0.2.99 here" in wrong.stderr
+
+
 def test_simulation_of_a_log_without_times_judges_no_capacity(folder: Path) -> None:
     (folder / "query.log").write_text(
         "client 10.0.0.1#53 (www.example.com): query: www.example.com IN A +\n" * 400

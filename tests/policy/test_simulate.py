@@ -144,6 +144,20 @@ def test_failing_open_moves_nothing() -> None:
     }
 
 
+def test_what_is_drained_gets_nothing_before_and_after() -> None:
+    drained = frozenset({"eu/192.0.2.10"})
+    simulation = simulate(CLIENTS, POLICIES, of(EU.or_else(US)), TARGETS, ["eu/192.0.2.11"], drained)
+    assert shares(simulation) == {"eu/192.0.2.11": 120}
+    (failure,) = simulation.failures
+    assert {share.target: share.traffic for share in failure.after.targets if share.traffic} == {
+        "us/198.51.100.10": 120
+    }
+    (open_to_what_is_left,) = simulate(CLIENTS, POLICIES, of(EU), TARGETS, ["eu/192.0.2.11"], drained).failures
+    assert open_to_what_is_left.moved == 0
+    both = drained | {"eu/192.0.2.11"}
+    assert simulate(CLIENTS, POLICIES, of(EU), TARGETS, [], both).before.empty[0].why == "NODATA"
+
+
 def test_names_with_empty_answers() -> None:
     (failure,) = simulate(CLIENTS, POLICIES, of(BARE), TARGETS, ["bare/203.0.113.1"]).failures
     assert [(lost.name, lost.type, lost.why, lost.traffic) for lost in failure.after.empty] == [

@@ -30,7 +30,8 @@ def show(console: Console, simulation: Simulation, clients: str, unit: str) -> N
         console.print(
             f"{_number(simulation.unanswered)} {unit} more are for names without a policy, and left out\n"
         )
-    console.print(_spread_table("all targets up", simulation.before, None, simulation.total, unit))
+    first = f"{', '.join(simulation.drained)} drained" if simulation.drained else "all targets up"
+    console.print(_spread_table(first, simulation.before, None, simulation.total, unit))
     _show_findings(console, simulation.before, unit)
     if not simulation.failures:
         return

@@ -37,6 +37,12 @@ def simulate(
             show_default=False,
         ),
     ] = None,
+    drain: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(
+            metavar="POOL/ADDRESS", help="Targets drained by hand, before and after failures.", show_default=False
+        ),
+    ] = None,
     at: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(metavar="TIME", help='When: "2026-12-24 18:00", UTC. Default: now.', show_default=False),
@@ -80,7 +86,7 @@ def simulate(
     except (TrafficError, ValueError) as error:
         fail(error, USAGE)
     named = list(targets) if EACH in (failing or ()) else list(failing or ())
-    for target in named:
+    for target in (*named, *(drain or ())):
         if target not in targets:
             fail(f"no target {target} here; there are {', '.join(targets) or 'none'}", USAGE)
     trials = Trials()
@@ -90,7 +96,8 @@ def simulate(
             [(policy.name, policy.type) for policy in loaded.policies],
             Evaluation(loaded, lookups(loaded, {}), when, trials),
             targets,
-            named,
+            [target for target in named if target not in (drain or ())],
+            frozenset(drain or ()),
         )
     finally:
         trials.close()

@@ -124,7 +124,7 @@ class Generations:
         What has failed is tried again, changed or not, if `retry`; what the watcher has done just now is told again.
         """
         async with self._busy:
-            is_new = self._files() != self.current.files or await asyncio.to_thread(self._watcher.changed)
+            is_new = self._files() != self.current.files or bool(await asyncio.to_thread(self._watcher.changed))
             if not is_new:
                 if retry and self._noticed is not None and time.monotonic() - self._noticed[0] < JUST_NOW:
                     return self._tell_noticed(self._noticed[1])

@@ -109,6 +109,8 @@ class Simulation:
     failures: tuple[Failure, ...]
     unanswered: float
     """Traffic for names and types without a policy: not in any figure."""
+    drained: tuple[str, ...] = ()
+    """Targets that were set down by hand in all of this."""
 
 
 class _Group:
@@ -131,12 +133,14 @@ def simulate(
     evaluate: Evaluate,
     targets: Mapping[str, Target],
     failing: Sequence[str],
+    drained: frozenset[str] = frozenset(),
 ) -> Simulation:
     """Spread `traffic` over `targets`, and again without each of `failing`.
 
-    `policies` are the (name, type) that traffic without a name stands for: so much for each of them.
+    `policies` are the (name, type) that traffic without a name stands for: so much for each of them. `drained` are
+    targets set down by hand, before and after.
     """
-    return _World(evaluate, targets).simulate(traffic, policies, failing)
+    return _World(evaluate, targets, drained).simulate(traffic, policies, failing)
 
 
 def seconds_to_notice(check: Check | None) -> float | None:
@@ -145,8 +149,9 @@ def seconds_to_notice(check: Check | None) -> float | None:
 
 
 class _World:
-    def __init__(self, evaluate: Evaluate, targets: Mapping[str, Target]) -> None:
+    def __init__(self, evaluate: Evaluate, targets: Mapping[str, Target], drained: frozenset[str]) -> None:
         self._evaluate = evaluate
+        self._drained = drained
         self._targets = targets
         self._spreads: dict[tuple[Plan, str, str, frozenset[str]], _Where] = {}
 
@@ -157,7 +162,7 @@ class _World:
         unanswered = 0.0
         for asked in _named(traffic, policies):
             try:
-                run = self._evaluate(asked, frozenset())
+                run = self._evaluate(asked, self._drained)
             except KeyError:
                 unanswered += asked.weight
                 continue
@@ -175,6 +180,7 @@ class _World:
             self._spread(before),
             tuple(self._fail(target, groups) for target in failing),
             unanswered,
+            tuple(sorted(self._drained)),
         )
 
     def _fail(self, target: str, groups: Mapping[tuple[str, str, Run], _Group]) -> Failure:
@@ -188,7 +194,7 @@ class _World:
             if target in run.asked_health:
                 now: _Where = defaultdict(float)
                 for member in group.members:
-                    where = self._where(self._evaluate(member, down), name, rdtype, down)
+                    where = self._where(self._evaluate(member, down | self._drained), name, rdtype, down)
                     _add(now, where, member.weight / group.traffic if group.traffic else 0.0)
             else:
                 now = self._where(run, name, rdtype, down)
@@ -204,12 +210,13 @@ class _World:
         """Shares of one plan's traffic, 1 in all."""
         if run.plan is None:
             return {(name, rdtype, run.why): 1.0}
-        used = down & {target.key for pool in _all_pools(run.plan) for target in pool.targets}
+        members = {target.key for pool in _all_pools(run.plan) for target in pool.targets}
+        used = down & members
         key = run.plan, name, rdtype, used
         where = self._spreads.get(key)
         if where is None:
             try:
-                possibilities = outcomes(run.plan, rdtype, down=used)
+                possibilities = outcomes(run.plan, rdtype, down=used, drained=self._drained & members)
             except PlanError as error:
                 return {(name, rdtype, str(error)): 1.0}
             where = self._spreads[key] = defaultdict(float)
