@@ -21,7 +21,7 @@ from tests.control.test_following import (
     write_configuration,
     zones_of,
 )
-from tests.peers.redis import RedisServer, running_redis, running_sentinels
+from tests.peers.redis import SERVICE, RedisServer, running_redis, running_sentinels
 from tests.peers.server import HOST
 
 pytest.importorskip("redis", reason="the client for Redis is missing (pip install redis)")
@@ -247,6 +247,24 @@ def test_master_that_is_killed_is_followed_by_another(tmp_path: Path) -> None:
                 change_by_hand(sentinels.master(), "one.test", "192.0.2.30")
                 wait_address(server, "www.one.test", "192.0.2.30")
             assert asking.wrong == 0
+            assert state_of(server)["state"] == "connected"
+
+
+def test_master_that_only_the_sentinels_have_left_is_left(tmp_path: Path) -> None:
+    with running_sentinels() as sentinels, running_redis() as other:
+        load(tmp_path, sentinels.url, "one.test")
+        load(tmp_path, other.url, "one.test", address="192.0.2.20")
+        with running(tmp_path, "-c", write_configuration(tmp_path, sentinels.url)) as server:
+            assert server.address_of("www.one.test") == "192.0.2.10"
+            for sentinel in sentinels.sentinels:  # nobody tells the old master anything, as where it was cut off
+                sentinel.do("SENTINEL", "REMOVE", SERVICE)
+                sentinel.do("SENTINEL", "MONITOR", SERVICE, HOST, other.port, 2)
+            wait_address(server, "www.one.test", "192.0.2.20")
+            assert "the Sentinels name another master now" in server.output
+            for sentinel in sentinels.sentinels:
+                sentinel.kill()
+            change_by_hand(other, "one.test", "192.0.2.30")  # Sentinels need not be there all the time
+            wait_address(server, "www.one.test", "192.0.2.30")
             assert state_of(server)["state"] == "connected"
 
 

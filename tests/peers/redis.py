@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -16,6 +17,9 @@ import pytest
 
 from tests.peers.server import HOST, START_SECONDS, Server, free_port, program
 
+SERVER = os.environ.get("REDIS_SERVER", "redis-server")
+"""The program; that of Valkey does as well."""
+
 SERVICE = "zones"
 """What the Sentinels call the Redis they watch."""
 
@@ -23,7 +27,7 @@ SERVICE = "zones"
 @contextmanager
 def serving(port: int = 0) -> Iterator[Server]:
     """Run an empty redis-server on a loopback port."""
-    redis = program("redis-server", "redis-server")
+    redis = program(SERVER, "redis-server")
     port = port or free_port()
     with tempfile.TemporaryDirectory(prefix="peer-") as name:
         log = Path(name) / "server.log"
@@ -53,7 +57,7 @@ class RedisServer:
         self._ready = ready
         keeping = ["--appendonly", "no"] if forgets else ["--appendonly", "yes", "--appendfsync", "always"]
         self._command = [
-            *(program("redis-server", "redis-server"), "--port", str(self.port), "--bind", HOST),
+            *(program(SERVER, "redis-server"), "--port", str(self.port), "--bind", HOST),
             *("--dir", str(folder), "--save", "", *keeping, *options),
         ]
         self._process: subprocess.Popen[bytes] | None = None
@@ -143,7 +147,7 @@ def running_sentinels() -> Iterator[Sentinels]:
                 f"sentinel down-after-milliseconds {SERVICE} 500\n"
                 f"sentinel failover-timeout {SERVICE} 3000\n"
             )
-            sentinel._command = [program("redis-server", "redis-server"), str(folder / "sentinel.conf"), "--sentinel"]
+            sentinel._command = [program(SERVER, "redis-server"), str(folder / "sentinel.conf"), "--sentinel"]
             stack.callback(sentinel.kill)
             sentinel.start()
             watching.append(sentinel)

@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
 def check(files: Files = None, config: Config = None, databases: Databases = None) -> None:
     """Check zones, policies and the configuration, without serving anything. Exit code 1 if something is wrong."""
-    from pippin.control.changes import has_errors, name_of
+    from pippin.control.changes import has_errors
     from pippin.control.marks import misplaced
     from pippin.control.places import ZONE_FILE_ENDINGS, Place, expand, places_in
     from pippin.control.prepare import prepare_each
     from pippin.control.settings import Settings
+    from pippin.source.names import name_of
 
     files = with_databases(files, databases)
     policies, settings, given = policy_files(files), Settings(), list[Place]()

@@ -46,10 +46,10 @@ def load(
     A zone with errors is not written, and what Redis has of it stays. Exit code 1 if there was one.
     """
     from pippin.cli.common import settings_and_places
-    from pippin.control.changes import has_errors, name_of
+    from pippin.control.changes import has_errors
     from pippin.control.places import expand
     from pippin.control.prepare import load_each, prepare_loaded
-    from pippin.source.redis.layout import text_of
+    from pippin.source.names import name_of
     from pippin.source.url import DatabaseError
 
     files, url = _files_and_url(arguments, url_file)
@@ -64,7 +64,7 @@ def load(
             prepared = prepare_loaded(place, zone, seed=0)
             for problem in prepared.problems:
                 typer.echo(str(problem), err=True)
-            name = text_of(zone.origin) if zone.origin else ""
+            name = name_of(zone.origin) if zone.origin else ""
             if prepared.image is None or has_errors(prepared.problems):
                 refused += 1
                 seen.setdefault(name, place.path)
@@ -106,12 +106,12 @@ def delete(
     import dns.exception
 
     from pippin.source.database import wire
-    from pippin.source.redis.layout import text_of
+    from pippin.source.names import name_of
     from pippin.source.url import DatabaseError
 
     names, url = _files_and_url(arguments, url_file)
     try:
-        origins = [text_of(wire(name)) for name in names]
+        origins = [name_of(wire(name)) for name in names]
     except dns.exception.DNSException as error:
         fail(f"that is no domain name: {error}", USAGE)
     if not origins:

@@ -44,10 +44,10 @@ def export(
     import dns.name
     import dns.rdatatype
 
-    from pippin.control.changes import name_of
     from pippin.control.places import expand, only_named
     from pippin.control.prepare import prepare
     from pippin.source.masterfile import WITHOUT_NS
+    from pippin.source.names import name_of
     from pippin.zone.zone import Zone
 
     try:

@@ -27,6 +27,7 @@ from pippin.control.places import Place
 from pippin.engine import layout
 from pippin.engine.not_ready import not_ready_image
 from pippin.source.loaded import Dependency
+from pippin.source.names import name_of
 from pippin.store import StoreError
 from pippin.zone.problem import Problem, Severity
 
@@ -305,23 +306,3 @@ def _are_unchanged(files: Iterable[Dependency]) -> bool:
 
 def has_errors(problems: Iterable[Problem]) -> bool:
     return any(problem.severity is Severity.ERROR for problem in problems)
-
-
-def name_of(origin: bytes) -> str:
-    """A zone's name as people write it: `example.com`, `.` for the root. Bytes that are special are escaped.
-
-    Here and not by dnspython, which the control process of a restarted server has no other use for.
-    """
-    labels = []
-    at = 0
-    while length := origin[at]:
-        labels.append("".join(_SHOWN[byte] for byte in origin[at + 1 : at + 1 + length]))
-        at += 1 + length
-    return ".".join(labels) or "."
-
-
-_SHOWN = tuple(
-    f"\\{chr(byte)}" if chr(byte) in '"().;\\@$' else chr(byte) if 0x20 < byte < 0x7F else f"\\{byte:03d}"
-    for byte in range(256)
-)
-"""Each byte of a label as master files write it (RFC 1035 section 5.1)."""

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 SECONDS = 5.0
 """Without a single octet of an answer, after which a Redis counts as away. A million names take one to collect."""
 
+SENTINEL_SECONDS = 0.5
+"""The same for each Sentinel: they hold little, and there are others."""
+
 
 def open_client(url: RedisURL, *, seconds: float = SECONDS) -> Redis:
     """Connected to nothing yet; any number of threads may use it, each has a connection of its own meanwhile.
@@ -47,6 +50,8 @@ def open_client(url: RedisURL, *, seconds: float = SECONDS) -> Redis:
         return Redis(host=host, port=port, **options)
     for_sentinels = {
         **common,
+        "socket_timeout": min(seconds, SENTINEL_SECONDS),
+        "socket_connect_timeout": min(seconds, SENTINEL_SECONDS),
         "username": url.options.get("sentinel_username"),
         "password": url.options.get("sentinel_password"),
     }

@@ -15,19 +15,19 @@ import dns.exception
 from pippin.engine.generate import shown
 from pippin.source.database import Domain, Id, Version, wire
 from pippin.source.loaded import Loaded
+from pippin.source.names import name_of
 from pippin.source.redis.connection import explained, open_client
 from pippin.source.redis.layout import (
     DELETED,
     EVERYTHING,
     PLAIN,
     channel,
-    text_of,
     zone_key,
     zones_key,
 )
 from pippin.source.redis.url import parsed
 from pippin.source.redis.values import Fields
-from pippin.source.url import DatabaseURL
+from pippin.source.url import DatabaseError, DatabaseURL
 from pippin.zone.problem import Problem
 
 if TYPE_CHECKING:
@@ -73,9 +73,25 @@ class RedisDatabase:
     # ---- which zones, and in which version
 
     def domains(self) -> list[Domain]:
+        self._check_master()
         with explained(self._where, str(self.url)):
             listed: Any = self._client.hgetall(zones_key(self._where))
         return [_domain(name, value) for name, value in listed.items()]
+
+    def _check_master(self) -> None:
+        """A master that was cut off from its Sentinels does not know that there is another one by now."""
+        if not self._where.service or self._listener is None:
+            return
+        from redis.exceptions import RedisError
+
+        pool: Any = self._client.connection_pool
+        try:
+            master = pool.get_master_address()
+        except (RedisError, OSError):
+            return  # as long as the Redis itself is there
+        listening_to = (self._listener.host, self._listener.port)
+        if master != listening_to:
+            raise DatabaseError(f"{self.url}: the Sentinels name another master now")
 
     def problem_of(self, domain: Domain) -> Problem:
         return Problem(f"{self.url} {zones_key(self._where)} {domain.name}", 0, 0, domain.problem)
@@ -236,7 +252,7 @@ def _domain(name: bytes, value: bytes) -> Domain:
     if PLAIN.fullmatch(name) is not None and len(name) <= PLAIN_NAME_LIMIT:
         return Domain(text, text, token=_token(value))
     try:
-        right = text_of(wire(text))
+        right = name_of(wire(text))
     except (dns.exception.DNSException, UnicodeError) as error:
         return Domain(text, text, f"'{text}' is no domain name: {error}")
     if right != text or not text:

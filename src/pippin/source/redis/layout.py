@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 
+from pippin.source.names import WRITTEN, name_of
 from pippin.source.redis.url import RedisURL
 
 DELETED = b"deleted"
@@ -29,11 +30,6 @@ NO_NS = b"; a zone without NS records"
 _LABEL = rb"[!#%&'*+,/-9:<=>?\[\]^_`a-z{|}~-]{1,63}+"
 PLAIN = re.compile(_LABEL + rb"(?:\." + _LABEL + rb")*")
 """Fields that are names, and written right, if only they are not too long together with their zone."""
-_TEXT = tuple(
-    f"\\{chr(byte)}" if chr(byte) in '"().;\\@$' else chr(byte) if 0x20 < byte < 0x7F else f"\\{byte:03d}"
-    for byte in range(256)
-)
-"""Each octet of a label as master files write it (RFC 1035 section 5.1)."""
 
 
 def zones_key(url: RedisURL) -> str:
@@ -53,16 +49,11 @@ def channel(url: RedisURL) -> str:
     return f"{url.prefix}:changes"
 
 
-def text_of(name: bytes) -> str:
-    """A name in wire format, as it is written here: lower case, without the last dot, `.` for the root."""
-    return ".".join(labels(name.lower())) or "."
-
-
 def relative(owner: bytes, origin: bytes) -> bytes:
     """The field of a name, both in wire format; the owner is in the zone."""
     if len(owner) == len(origin):
         return APEX
-    return ".".join(labels(owner[: -len(origin)].lower() + b"\0")).encode()
+    return name_of(owner[: -len(origin)].lower() + b"\0").encode()
 
 
 def problem_of(field: bytes) -> str:
@@ -82,17 +73,7 @@ def problem_of(field: bytes) -> str:
         return f"the field is not a name: {error}"
     if name.is_absolute():
         return "the field ends in a dot; names are relative to the zone, which itself is @"
-    right = ".".join("".join(_TEXT[octet] for octet in label) for label in name.canonicalize().labels)
+    right = ".".join("".join(WRITTEN[octet] for octet in label) for label in name.canonicalize().labels)
     if right != field.decode("ascii"):
         return f"the field is written in another way than names are looked up; right would be {right}"
     return ""
-
-
-def labels(wire: bytes) -> list[str]:
-    """The labels of a name in wire format, each as it is written."""
-    found = []
-    at = 0
-    while length := wire[at]:
-        found.append("".join(_TEXT[octet] for octet in wire[at + 1 : at + 1 + length]))
-        at += 1 + length
-    return found

@@ -10,8 +10,9 @@ import dns.rdatatype
 
 from pippin.engine.scan import MAX_ERRORS
 from pippin.source.live import RECORDS_LIMIT, LiveSettings, LiveZone, Looked, LookUpError, Unreadable
+from pippin.source.names import name_of
 from pippin.source.redis.connection import explained, open_client
-from pippin.source.redis.layout import DELETED, relative, text_of, zone_key, zones_key
+from pippin.source.redis.layout import DELETED, relative, zone_key, zones_key
 from pippin.source.redis.url import parsed
 from pippin.source.redis.values import Fields
 from pippin.source.url import DatabaseError, parse_url
@@ -32,20 +33,20 @@ class RedisLookUp:
 
     def zones(self, names: Sequence[bytes]) -> Sequence[LiveZone]:
         key = zones_key(self._where)
-        listed, is_there = self._ask(("HMGET", key, *map(text_of, names)), ("EXISTS", key))
+        listed, is_there = self._ask(("HMGET", key, *map(name_of, names)), ("EXISTS", key))
         if isinstance(listed, Exception):
             raise LookUpError(f"{self._shown} {key}: {listed}")
         if not is_there:
             raise LookUpError(f"{self._shown} {key}: there is no list of zones, as after a flush")
         found = [
-            LiveZone(name, text_of(name))
+            LiveZone(name, name_of(name))
             for name, version in zip(names, listed, strict=True)
             if version is not None and version != DELETED
         ]
         return sorted(found, key=lambda zone: -len(zone.origin))
 
     def records(self, zone: LiveZone, names: Sequence[bytes]) -> Looked:
-        key = zone_key(self._where, text_of(zone.origin))
+        key = zone_key(self._where, name_of(zone.origin))
         place = f"{self._shown} {key}"
         owners = {relative(name, zone.origin): name for name in names}
         (values,) = self._ask(("HMGET", key, *owners))
@@ -54,7 +55,7 @@ class RedisLookUp:
             return Looked(b"", (), tuple(Unreadable(name, 0, problem) for name in names))
         there = {field: value for field, value in zip(owners, values, strict=True) if value is not None}
         if sum(value.count(b"\n") for value in there.values()) + len(there) > RECORDS_LIMIT:
-            what = f"more than {RECORDS_LIMIT} records at {text_of(names[0])} and the names above it"
+            what = f"more than {RECORDS_LIMIT} records at {name_of(names[0])} and the names above it"
             problem = Problem(place, 0, 0, what)
             return Looked(b"", (), tuple(Unreadable(name, 0, problem) for name in names))
         fields = Fields(place, zone.origin)

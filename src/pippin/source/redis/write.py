@@ -20,15 +20,14 @@ import dns.rdatatype
 
 from pippin.engine.records import iterate
 from pippin.source.loaded import Loaded
+from pippin.source.names import labels, name_of
 from pippin.source.redis.connection import explained, open_client
 from pippin.source.redis.layout import (
     DELETED,
     NO_NS,
     channel,
-    labels,
     loading_key,
     relative,
-    text_of,
     zone_key,
     zones_key,
 )
@@ -72,7 +71,7 @@ class Writer:
 
     def write(self, zone: Loaded) -> Written:
         """A zone without errors."""
-        origin, key = text_of(zone.origin), zone_key(self._where, text_of(zone.origin))
+        origin, key = name_of(zone.origin), zone_key(self._where, name_of(zone.origin))
         fields, records = fields_of(zone)
         names = sum(bool(value) for value in fields.values()) - (NO_NS in fields)
         with explained(self._where, str(self.url)):
