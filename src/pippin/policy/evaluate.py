@@ -176,12 +176,14 @@ class Watchdog:
             frame = frame.f_back
 
 
+_WHO = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)
+"""Whose time: that of the thread, where the system tells it apart (Linux)."""
 _RUN = Watchdog._run.__code__
 
 
 def _spent() -> tuple[float, int]:
     """Seconds that this thread has run, and how often it has let others run because it had to wait for something."""
-    usage = resource.getrusage(resource.RUSAGE_THREAD)
+    usage = resource.getrusage(_WHO)
     return usage.ru_utime + usage.ru_stime, usage.ru_nvcsw
 
 
