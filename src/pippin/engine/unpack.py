@@ -178,14 +178,22 @@ class Unpacker:
         chunk = memoryview(self.written)
         mark: cython.Py_ssize_t
         length: cython.Py_ssize_t
+        node: cython.Py_ssize_t = -1
         is_wanted: cython.bint = False
+        lengths: cython.uchar[::1] = bytearray(256)  # a glance at these saves making most names
+        for name in without:
+            if len(name) <= 255:
+                lengths[len(name)] = 1
         self.closing = False
         self.spell_out = True
         self.size = 0
         while self._advance():
-            if self.owner is None:
-                self.owner = bytes(self.memory[self.name : self.name + self.name_length]) + self.origin
-                is_wanted = self.owner not in without
+            if self.name != node:
+                node = self.name
+                is_wanted = True
+                if lengths[self.name_length + self.origin_length]:
+                    owner = bytes(self.memory[self.name : self.name + self.name_length]) + self.origin
+                    is_wanted = owner not in without
             if not is_wanted:
                 continue
             if self.size >= STREAM_CHUNK:
