@@ -54,6 +54,16 @@ def test_policies_answer_for_clients_from_anywhere(server: DNSServer) -> None:
     assert server.ask("www.example.com", "AAAA").rcode() == dns.rcode.NOERROR
 
 
+def test_drained_targets_stay_out_where_a_pool_fails_open(server: DNSServer) -> None:
+    server.health.fail("us/198.51.100.10")
+    assert one(server) in ("192.0.2.10", "192.0.2.11")
+    assert one(server, "a.shop.example.com") == "198.51.100.10", "it fails open"
+    server.health.drain("us/198.51.100.10")
+    assert server.ask("a.shop.example.com").answer == []
+    server.health.recover()
+    assert one(server) == one(server, "a.shop.example.com") == "198.51.100.10"
+
+
 def test_targets_fail_and_recover(server: DNSServer) -> None:
     server.health.fail("us/198.51.100.10", EU.targets[0])
     assert one(server) == "192.0.2.11"
