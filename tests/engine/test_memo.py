@@ -330,6 +330,19 @@ def test_until(memo):
     assert memo.ede == -1
 
 
+def test_one_question_goes_to_renew_an_answer_and_others_get_the_old_one(memo):
+    memo.learn([], a(1), -1, NOW + 10)
+    assert answer(memo, NOW + 10) is None, "this one"
+    assert [answer(memo, NOW + 10), answer(memo, NOW + 11)] == [1, 1]
+    assert memo.memo.draw(POSITION, NOW + 11, True) == -1, "who asks for what is fresh"
+    assert answer(memo, NOW + 12) is None, "it was too long"
+    assert answer(memo, NOW + 12) is None
+    memo.learn([], a(2), -1, NOW + 20)
+    assert answer(memo, NOW + 19) == 2
+    assert answer(memo, NOW + 20) is None
+    assert answer(memo, NOW + 20) == 2
+
+
 def test_extended_errors(memo):
     for code in (0, 0xFFFE):
         memo.learn([], a(1), code)

@@ -745,6 +745,30 @@ def test_what_a_coroutine_awaited_is_remembered_for_a_ttl() -> None:
         assert statistics(server).conflicts == 0
 
 
+def test_what_has_to_be_awaited_again_is_awaited_once() -> None:
+    """The others get the answer of before meanwhile, and no fallback: a TTL's end is no storm on the database."""
+    policies = Policies()
+    runs = [0]
+
+    @policies.answer("www.example", "A", ttl=1, budget=10.0, fallback="servfail")
+    async def www() -> str:
+        runs[0] += 1
+        await asyncio.sleep(0.3)
+        return f"192.0.2.{runs[0]}"
+
+    with serve(policies) as server, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        assert answer(server) == "192.0.2.1"
+        time.sleep(1.05 - time.time() % 1)  # the time of the answer is over now
+        client.settimeout(5.0)
+        query = dns.message.make_query("www.example", "A").to_wire()
+        for _ in range(150):
+            client.sendto(query, (server.addresses[0].host, server.addresses[0].port))
+        replies = [dns.message.from_wire(client.recv(512)) for _ in range(150)]
+        assert {reply.rcode() for reply in replies} == {dns.rcode.NOERROR}
+        assert Counter(str(reply.answer[0][0]) for reply in replies) == {"192.0.2.1": 149, "192.0.2.2": 1}
+        assert (runs[0], statistics(server).fallbacks) == (2, 0)
+
+
 def test_a_coroutine_that_hangs_is_cut_off() -> None:
     policies = Policies()
 

@@ -94,6 +94,7 @@ TAUGHT_LIMIT = 1 << 18  # leaves of a tree with a value taught, for each field; 
 CLOCK_LIMIT = 1024
 AUDIT_LIMIT = 16  # samples waiting to be looked at
 UNMEMOIZED_LIMIT = 256  # plans kept ready for `draw_plan`
+STALE_LIMIT = 2  # seconds past its time for which an answer is drawn while a newer one is worked out
 
 # What things take in memory: rounded up from measurements (CPython 3.11, 64 bits, with their dictionary slots)
 STEP_COST = 180
@@ -150,6 +151,7 @@ _AT_SCOPE = cython.declare(cython.Py_ssize_t, OUT_SCOPE)
 _AT_EDE = cython.declare(cython.Py_ssize_t, OUT_EDE)
 _AT_LENGTH = cython.declare(cython.Py_ssize_t, OUT_LENGTH)
 _BODY_SIZE = cython.declare(cython.Py_ssize_t, BODY_SIZE)
+_STALE_LIMIT = cython.declare(cython.longlong, STALE_LIMIT)
 _ROW_SIZE = cython.declare(cython.Py_ssize_t, HEALTH_ROW_SIZE)
 _AT_OVERRIDE = cython.declare(cython.Py_ssize_t, HEALTH_OVERRIDE)
 _BY_HAND_DOWN = cython.declare(cython.int, BY_HAND_DOWN)
@@ -222,6 +224,7 @@ class Step:
     plan: Plan
     until: cython.longlong
     tick: cython.longlong
+    renewing: cython.bint  # its time is over, and somebody has been sent to ask anew
 
     def __init__(self):
         self.kind = 0
@@ -232,6 +235,7 @@ class Step:
         self.plan = None
         self.until = 0
         self.tick = 0
+        self.renewing = False
 
 
 @cython.final
@@ -559,8 +563,12 @@ class PolicyMemo:
 
     # ---- the draw
 
-    def draw(self, position: int, now: cython.longlong) -> int:
-        """Answer what `ask` says from the memo: kind << 16 | number of answers, or -1 if that has to be learned."""
+    def draw(self, position: int, now: cython.longlong, fresh: cython.bint = False) -> int:
+        """Answer what `ask` says from the memo: kind << 16 | number of answers, or -1 if that has to be learned.
+
+        When the time of an answer is over, the first question goes to be learned anew, and others get the old one for
+        up to STALE_LIMIT seconds meanwhile: else all of them would ask whatever the policy awaits. `fresh`: they don't.
+        """
         policy: Policy = self.links.get(position)
         if policy is None:
             return -1
@@ -635,8 +643,12 @@ class PolicyMemo:
             step = step.children.get(key)
             if step is None:
                 return self._stand_in(policy, scope, now)
-        if step.plan is None or (step.until != 0 and now >= step.until):
+        if step.plan is None:
             return self._stand_in(policy, scope, now)
+        if step.until != 0 and now >= step.until:
+            if fresh or not step.renewing or now >= step.until + _STALE_LIMIT:
+                step.renewing = True
+                return self._stand_in(policy, scope, now)
         self.tick += 1
         step.tick = self.tick
         policy.hits += 1
@@ -1051,6 +1063,7 @@ class PolicyMemo:
         step.tick = self.tick
         step.ede = ede + 1
         step.until = until
+        step.renewing = False
         while held.entries > held.entry_limit or held.bytes_held > held.byte_limit:
             ticks: list = []
             _collect_ticks(held.root, ticks)

@@ -346,7 +346,7 @@ class PolicyAnswers:
 
     def _draw_known(self, standing: Standing, position: int, now: int) -> int | None:
         """A draw from the memo, which may have learned the answer since the question was put into the queue."""
-        drawn = self._memo.draw(position, now) if standing.policy.options.memo else -1
+        drawn = self._memo.draw(position, now, True) if standing.policy.options.memo else -1
         return drawn if drawn >= 0 else None
 
     def _learn(self, standing: Standing, decided: Decided, now: int) -> bool:
