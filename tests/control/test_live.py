@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -248,7 +250,27 @@ def test_flood_of_random_names_is_dropped_and_counted_and_static_zones_are_unhar
         assert sum(count for (_, found), count in load.found.items() if found == "nothing") <= 2
         wait_until(lambda: not live_of(server)["waiting"], "the flood is over")
         assert server.status()["workers"][0]["counters"]["queue_dropped"] > 0
+        wait_until(lambda: shown(reply_of(server, "www.one.test")) == "NOERROR 192.0.2.10", "names are answered again")
+
+
+def test_process_that_looks_up_is_started_again_when_it_dies(tmp_path: Path) -> None:
+    tables = Tables(f"sqlite:///{tmp_path / 'zones.db'}")
+    tables.add_zone("one.test")
+    with running(tmp_path, "-c", write_configuration(tmp_path, tables.url)) as server:
         assert shown(reply_of(server, "www.one.test")) == "NOERROR 192.0.2.10"
+        worker = server.status()["workers"][0]["pid"]
+        children = Path(f"/proc/{worker}/task/{worker}/children").read_text().split()
+        assert len(children) == 1
+        os.kill(int(children[0]), signal.SIGKILL)
+        time.sleep(CACHE_TTL + 0.1)
+        assert shown(reply_of(server, "www.one.test")) in ("NOERROR EDE 3 192.0.2.10", "NOERROR 192.0.2.10")
+        assert shown(reply_of(server, "www.static")) == "NOERROR 192.0.2.10"
+        wait_until(lambda: shown(reply_of(server, "other.one.test")) == "NXDOMAIN", "there is another one")
+        assert "a process that looks names up died" in server.output
+        server.process.send_signal(signal.SIGTERM)
+        assert server.wait_exit() == 0
+        assert not any(Path(f"/proc/{pid}").exists() for pid in children)
+    tables.close()
 
 
 def test_loaded_and_live_side_by_side(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from pippin.query.query import Query, Transport
 from pippin.query.reply import Reply
 from pippin.serve import live as module
 from pippin.serve.live import Live
+from pippin.serve.lookers import InThreads
 from pippin.source.live import LiveSettings, LiveZone, Looked, LookUpError, Unreadable
 from pippin.zone.answer import Zones
 from pippin.zone.problem import Problem
@@ -105,19 +106,26 @@ def question(name: str, rdtype: str = "A", client: str = "192.0.2.99") -> Query:
     return Query(dns.message.make_query(name, rdtype).to_wire(), (client, 4711), Transport.UDP)
 
 
-def opened(
-    *sources: Memory, clock: Callable[[], float] | None = None, loaded: Zones | None = None, **more: Any
+async def opened(
+    *sources: Memory,
+    clock: Callable[[], float] | None = None,
+    loaded: Zones | None = None,
+    is_last: bool = True,
+    entries: int = 1000,
+    **more: Any,
 ) -> Live:
     found = {f"memory:{number}": source for number, source in enumerate(sources)}
-    is_last = more.pop("is_last", True)
     settings = tuple(LiveSettings(url, **{"timeout": 10, **more}) for url in found)
-    return Live(
+    live = Live(
         settings,
         loaded or Zones(),
         is_last=is_last,
+        entries=entries,
         clock=clock or Clock(),
-        opened=lambda one: found[one.url],
+        looker=lambda one: InThreads(one, found[one.url]),
     )
+    await live.start()
+    return live
 
 
 def run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -153,7 +161,7 @@ async def until(condition: Callable[[], Any]) -> None:
 def test_equal_questions_are_one_look_up() -> None:
     async def work() -> None:
         source = Memory()
-        live = opened(source)
+        live = await opened(source)
         source.gate.clear()
         asking = [asyncio.create_task(live.handle(question("www.one.test"))) for _ in range(50)]
         asking += [asyncio.create_task(live.handle(question("WWW.one.test")))]
@@ -171,7 +179,7 @@ def test_equal_questions_are_one_look_up() -> None:
 def test_one_look_up_fetches_all_that_the_answer_depends_on() -> None:
     async def work() -> None:
         source = Memory()
-        live = opened(source)
+        live = await opened(source)
         assert await ask(live, "a.b.one.test") == "NXDOMAIN"
         expected = ["a.b.one.test", "b.one.test", "*.b.one.test", "one.test", "*.one.test"]
         assert source.asked == [[wire(name) for name in expected]]
@@ -183,7 +191,7 @@ def test_one_look_up_fetches_all_that_the_answer_depends_on() -> None:
 def test_targets_are_looked_up_in_another_round() -> None:
     async def work() -> None:
         source = Memory()
-        live = opened(source)
+        live = await opened(source)
         found = await ask(live, "alias.one.test")
         assert found == "NOERROR 300 www.one.test. 300 192.0.2.10"
         assert len(source.asked) == 2
@@ -195,7 +203,7 @@ def test_targets_are_looked_up_in_another_round() -> None:
 def test_look_ups_at_a_time_are_limited() -> None:
     async def work() -> None:
         source = Memory()
-        live = opened(source, concurrency=3)
+        live = await opened(source, concurrency=3)
         source.gate.clear()
         asking = [asyncio.create_task(ask(live, f"n{n}.one.test")) for n in range(40)]
         await until(lambda: source.running == 3)
@@ -214,7 +222,7 @@ def test_questions_past_the_end_of_the_line_are_dropped_and_counted(monkeypatch:
 
     async def work() -> None:
         source = Memory()
-        live = opened(source)
+        live = await opened(source)
         source.gate.clear()
         asking = [asyncio.create_task(live.handle(question(f"n{n}.one.test"))) for n in range(25)]
         await until(lambda: source.running)
@@ -231,7 +239,7 @@ def test_questions_past_the_end_of_the_line_are_dropped_and_counted(monkeypatch:
 def test_who_waits_for_longer_than_the_limit_gets_servfail_and_what_comes_late_is_remembered() -> None:
     async def work() -> None:
         source = Memory()
-        live = opened(source, timeout=0.1)
+        live = await opened(source, timeout=0.1)
         await live.handle(question("other.one.test"))  # so that the zone is known
         source.gate.clear()
         assert await ask(live, "www.one.test") == "SERVFAIL EDE 22"
@@ -249,7 +257,7 @@ def test_who_waits_for_longer_than_the_limit_gets_servfail_and_what_comes_late_i
 def test_answers_are_remembered_for_their_ttl_and_no_longer_than_is_set() -> None:
     async def work() -> None:
         clock, source = Clock(), Memory()
-        live = opened(source, clock=clock, cache_ttl=20)
+        live = await opened(source, clock=clock, cache_ttl=20)
         ttls = {"www": 20, "short": 5, "never": 0, "nothing": 20}
         for label, ttl in ttls.items():
             reply = await live.handle(question(f"{label}.one.test"))
@@ -275,7 +283,7 @@ def test_while_the_source_is_away_answers_are_stale_and_what_is_not_known_is_ser
 
     async def work() -> None:
         clock, source = Clock(), Memory()
-        live = opened(source, clock=clock, stale=1000)
+        live = await opened(source, clock=clock, stale=1000)
         for label in ("www", "nothing", "short"):
             await live.handle(question(f"{label}.one.test"))
         clock.now += 30
@@ -299,7 +307,7 @@ def test_while_the_source_is_away_answers_are_stale_and_what_is_not_known_is_ser
 def test_source_that_is_away_is_tried_once_a_second_and_answers_again_when_it_is_back() -> None:
     async def work() -> None:
         clock, source = Clock(), Memory()
-        live = opened(source, clock=clock)
+        live = await opened(source, clock=clock)
         await live.handle(question("www.one.test"))
         source.error = LookUpError("cut")
         clock.now += 30
@@ -321,10 +329,11 @@ def test_source_that_is_away_is_tried_once_a_second_and_answers_again_when_it_is
 
 def test_when_every_look_up_hangs_nobody_waits_for_it_any_more() -> None:
     async def work() -> None:
-        source = Memory()
-        live = opened(source, timeout=0.1, concurrency=2)
+        clock, source = Clock(), Memory()
+        live = await opened(source, clock=clock, timeout=0.1, concurrency=2)
         await live.handle(question("www.one.test"))
         source.gate.clear()
+        clock.now += 1.5
         for n in range(2):
             assert await ask(live, f"n{n}.one.test") == "SERVFAIL EDE 22"
         assert live.statistics()[0].away_since
@@ -339,7 +348,7 @@ def test_when_every_look_up_hangs_nobody_waits_for_it_any_more() -> None:
 def test_names_in_no_zone_are_refused_and_not_asked_for_again() -> None:
     async def work() -> None:
         source = Memory()
-        live = opened(source)
+        live = await opened(source)
         for _ in range(10):
             reply = await live.handle(question("www.two.test"))
             assert shown(reply) == "REFUSED EDE 20"
@@ -354,7 +363,7 @@ def test_names_in_no_zone_are_refused_and_not_asked_for_again() -> None:
 
 def test_names_in_no_zone_are_left_to_forwarding_where_there_is_any() -> None:
     async def work() -> None:
-        live = opened(Memory(), is_last=False)
+        live = await opened(Memory(), is_last=False)
         assert await live.handle(question("www.two.test")) is None
         live.close()
 
@@ -364,7 +373,7 @@ def test_names_in_no_zone_are_left_to_forwarding_where_there_is_any() -> None:
 def test_loaded_zones_are_never_looked_up() -> None:
     async def work() -> None:
         source = Memory()
-        live = opened(source, loaded=Zones([compiled("z. 60 SOA a. b. 1 2 3 4 5\nz. 60 NS a.", "z.")]))
+        live = await opened(source, loaded=Zones([compiled("z. 60 SOA a. b. 1 2 3 4 5\nz. 60 NS a.", "z.")]))
         assert await live.handle(question("www.z")) is None
         assert source.zones_asked == 0
         live.close()
@@ -377,7 +386,7 @@ def test_first_source_that_has_the_zone_wins_and_one_that_is_away_hides_no_other
         clock = Clock()
         first, second = Memory(), Memory(ZONE.replace("192.0.2.10", "192.0.2.20"))
         other = Memory(ZONE.replace("one.test.", "two.test."), "two.test.")
-        live = opened(first, second, other, clock=clock)
+        live = await opened(first, second, other, clock=clock)
         assert await ask(live, "www.one.test") == "NOERROR 300 192.0.2.10"
         clock.now += 30
         first.error = LookUpError("cut")
@@ -410,7 +419,7 @@ def test_rows_that_are_wrong_spoil_what_depends_on_them_alone() -> None:
         for owner, kind in (("a", 16), ("cut", 2), ("*.w", 1)):
             problem = Problem("table", len(source.unreadable) + 1, 0, "it is wrong")
             source.unreadable.append(Unreadable(wire(f"{owner}.one.test"), kind, problem))
-        live = opened(source)
+        live = await opened(source)
         expected = {
             "a": "SERVFAIL EDE 24",
             "below.a": "NOERROR 300 192.0.2.32",
@@ -447,7 +456,7 @@ def test_zone_that_cannot_be_answered_from_is_servfail_and_reported_once(
     capsys: pytest.CaptureFixture[str], line: str, reason: str
 ) -> None:
     async def work() -> None:
-        live = opened(Memory(ZONE + line))
+        live = await opened(Memory(ZONE + line))
         for label in ("www", "nothing", "ns"):
             assert await ask(live, f"{label}.one.test") == "SERVFAIL EDE 24"
         live.close()
@@ -460,7 +469,7 @@ def test_zone_that_cannot_be_answered_from_is_servfail_and_reported_once(
 def test_zone_that_vanishes_between_two_looks_is_looked_for_again() -> None:
     async def work() -> None:
         source = Memory()
-        live = opened(source)
+        live = await opened(source)
         await live.handle(question("www.one.test"))
         source.text, source.zone = "", LiveZone(wire("other.test"), 2)
         assert await ask(live, "ns.one.test") == "REFUSED EDE 20"
@@ -472,7 +481,7 @@ def test_zone_that_vanishes_between_two_looks_is_looked_for_again() -> None:
 def test_hot_names_are_looked_up_again_before_their_time_ends() -> None:
     async def work() -> None:
         clock, source = Clock(), Memory()
-        live = opened(source, clock=clock, cache_ttl=20)
+        live = await opened(source, clock=clock, cache_ttl=20)
         asked = question("www.one.test")
         await live.handle(asked)
         assert await live.refresh(asked) is None  # only just looked up
@@ -491,8 +500,7 @@ def test_hot_names_are_looked_up_again_before_their_time_ends() -> None:
 def test_memory_is_bounded() -> None:
     async def work() -> None:
         source = Memory()
-        found = {"memory:": source}
-        live = Live((LiveSettings("memory:", timeout=10),), Zones(), entries=10, opened=lambda one: found[one.url])
+        live = await opened(source, entries=10)
         for n in range(30):
             await live.handle(question(f"n{n}.one.test"))
         (counted,) = live.statistics()

@@ -22,8 +22,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import TypeAlias
+from itertools import islice
 
 import dns.rcode
 import dns.rdataclass
@@ -33,12 +32,11 @@ from pippin.forward.cache import ttl_places
 from pippin.query.pipeline import REFUSED, SERVFAIL, Outcome, Silence
 from pippin.query.query import Query
 from pippin.query.reply import Reply
-from pippin.serve.live_answers import INVALID_DATA, LiveAnswers
-from pippin.serve.live_threads import Threads
-from pippin.source.live import LiveSettings, LookUp, LookUpError, open_look_up
+from pippin.serve.live_answers import INVALID_DATA, suffixes
+from pippin.serve.lookers import Found, InProcess, Landing, Looker, Wanted
+from pippin.source.live import LiveSettings, LookUpError
 from pippin.source.url import masked
 from pippin.zone.answer import Zones
-from pippin.zone.problem import Problem
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +47,10 @@ answered within the time limit, and they take no places from questions that need
 LATE = 4
 """Time limits after which a look-up goes no further. Its client has got another answer by then, but the next one may
 have the use of it."""
+
+SILENCE = 1.0
+"""Seconds without an answer from a source after which one that is too slow counts as away. One that has more to do than
+it can do goes on answering."""
 
 RETRY = 1.0
 """Seconds between two attempts to reach a source that is away."""
@@ -65,6 +67,9 @@ WRONG_KEEP = 5
 REFRESH_FROM = 2.0
 """Seconds that must have passed since an answer was looked up for another look-up ahead of its end."""
 
+ORIGINS_KEPT = 65536
+"""Zones that have been seen in a source, to be known while it is away."""
+
 ENTRY_OVERHEAD = 600
 """Octets that a remembered answer costs beside its name and body."""
 
@@ -74,11 +79,6 @@ DROPPED = Silence()
 
 Key = tuple[bytes, int]
 """Name (lower-case wire format) and type. Nothing else matters: the data are not signed."""
-
-Found: TypeAlias = Reply | LookUpError | None
-"""What came of a look-up; None: no zone has the name."""
-
-Landed: TypeAlias = Found | Exception
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +122,13 @@ class _Entry:
 class _Flight:
     """One look-up and all who wait for it."""
 
-    __slots__ = ("deadline", "has_begun", "key", "result", "timer")
+    __slots__ = ("key", "number", "result", "timer")
 
-    def __init__(self, key: Key, deadline: float, result: asyncio.Future[Found]) -> None:
+    def __init__(self, number: int, key: Key, result: asyncio.Future[Found], timer: asyncio.TimerHandle) -> None:
+        self.number = number
         self.key = key
-        self.deadline = deadline
         self.result = result
-        self.timer: asyncio.TimerHandle | None = None
-        self.has_begun = False
+        self.timer = timer
 
 
 class Live:
@@ -144,14 +143,19 @@ class Live:
         entries: int = 65536,
         octets: int = 32 << 20,
         clock: Callable[[], float] = time.time,
-        opened: Callable[[LiveSettings], LookUp] = open_look_up,
+        looker: Callable[[LiveSettings], Looker] = InProcess,
     ) -> None:
         """`zones` are those loaded. `is_last`: nobody else knows names that are in no zone."""
         self._zones = zones
         self._is_last = is_last
         self._clock = clock
         self._memory = _Memory(entries, octets)
-        self._sources = tuple(_Source(one, self._memory, clock, opened) for one in settings)
+        self._sources = tuple(_Source(one, self._memory, clock, looker(one)) for one in settings)
+
+    async def start(self) -> None:
+        """`LookUpError` if a source can never be asked: a driver is missing."""
+        for source in self._sources:
+            await source.start()
 
     async def handle(self, query: Query) -> Outcome | None:
         if query.rdclass != dns.rdataclass.IN or self._zones.deepest(query.name) is not None:
@@ -197,29 +201,34 @@ class Live:
 
 
 class _Source:
-    """One live source: its threads, the look-ups under way, and whether it is there."""
+    """One live source: the look-ups under way, and whether it is there."""
 
     def __init__(
         self,
         settings: LiveSettings,
         memory: _Memory,
         clock: Callable[[], float],
-        opened: Callable[[LiveSettings], LookUp],
+        looker: Looker,
     ) -> None:
         self._settings = settings
         self._name = masked(settings.url)
         self._memory = memory
         self._clock = clock
-        self._threads = Threads("look-up", settings.concurrency)
-        self._answers = LiveAnswers(opened(settings), self._report)
+        self._looker = looker
         self._flights: dict[Key, _Flight] = {}
+        self._by_number: dict[int, _Flight] = {}
+        """Those not landed yet, in the order they took off."""
+        self._origins: OrderedDict[bytes, None] = OrderedDict()
         self._waiting = 0
         self._slow_in_a_row = 0
-        self._away_since = self._retry_at = 0.0
+        self._away_since = self._retry_at = self._heard_at = 0.0
         self._error = ""
         self.dropped = 0
         self._questions = self._repeated = self._merged = self._looked_up = self._no_zone = self._invalid = 0
-        self._timeouts = self._failures = self._stale = 0
+        self._timeouts = self._failures = self._stale = self._looked_for = 0
+
+    async def start(self) -> None:
+        await self._looker.start(self._land)
 
     async def answer(self, key: Key) -> Outcome | None:
         """None: it has no zone for this name."""
@@ -251,7 +260,8 @@ class _Source:
         return self._memory.get((self, key)) is not None
 
     def may_have(self, key: Key) -> bool:
-        return self.has(key) or self._answers.may_have(key[0])
+        """Whether a zone for this name has been seen here, however long ago."""
+        return self.has(key) or any(suffix in self._origins for suffix in suffixes(key[0]))
 
     async def refresh(self, key: Key) -> Reply | None:
         now = self._clock()
@@ -262,8 +272,7 @@ class _Source:
         return found if isinstance(found, Reply) else None
 
     def close(self) -> None:
-        self._threads.submit(self._answers.close)
-        self._threads.close()
+        self._looker.close()
 
     def statistics(self) -> LiveStatistics:
         return LiveStatistics(
@@ -290,56 +299,49 @@ class _Source:
         if self._away_since:
             self._retry_at = now + RETRY  # this one tries; the others needn't
         loop = asyncio.get_running_loop()
-        flight = _Flight(key, time.monotonic() + LATE * self._settings.timeout, loop.create_future())
-        flight.timer = loop.call_later(self._settings.timeout, self._give_up, flight)
-        self._flights[key] = flight
-        self._threads.submit(partial(self._look_up, flight, loop))
+        self._looked_for += 1
+        number, limit, began = self._looked_for, self._settings.timeout, time.monotonic()
+        flight = _Flight(number, key, loop.create_future(), loop.call_later(limit, self._give_up, number))
+        self._flights[key] = self._by_number[number] = flight
+        self._looker.ask(Wanted(number, *key, began + limit, began + LATE * limit))
         return flight
 
-    def _look_up(self, flight: _Flight, loop: asyncio.AbstractEventLoop) -> None:
-        """In a thread."""
-        found: Landed
-        if flight.result.done():
-            found = LookUpError("nobody waits any more", timed_out=True)
-        else:
-            flight.has_begun = True
-            try:
-                found = self._answers.answer(*flight.key, flight.deadline)
-            except Exception as error:  # noqa: BLE001 - raised again where somebody waits, for the pipeline's door
-                found = error
-        try:
-            loop.call_soon_threadsafe(self._land, flight, found)
-        except RuntimeError:
-            return  # the loop has ended meanwhile, and with it everybody who waited
-
-    def _give_up(self, flight: _Flight) -> None:
+    def _give_up(self, number: int) -> None:
         """The time limit is over. What the look-up finds later is remembered all the same."""
+        flight = self._by_number[number]
         if flight.result.done():
             return
         self._timeouts += 1
         flight.result.set_result(LookUpError("no answer in time", timed_out=True))
-        if flight.has_begun:
+        # They begin in the order in which they took off, so the others have only stood in line.
+        if number in islice(self._by_number, self._settings.concurrency):
             self._be_patient()
 
-    def _land(self, flight: _Flight, found: Landed) -> None:
+    def _land(self, landing: Landing) -> None:
+        flight = self._by_number.pop(landing.number)
         del self._flights[flight.key]
-        if flight.timer is not None:
-            flight.timer.cancel()
-        if isinstance(found, Exception) and not isinstance(found, LookUpError):
-            self._failures += 1
-            if not flight.result.done():
-                flight.result.set_exception(found)
-            return
+        flight.timer.cancel()
+        found = landing.found
         if isinstance(found, LookUpError):
             if not found.timed_out:
                 self._failures += 1
                 self._is_away(str(found))
-            elif flight.has_begun and not flight.result.done():
+            elif not flight.result.done():
                 self._timeouts += 1
                 self._be_patient()
+        elif isinstance(found, Exception):
+            self._failures += 1
+            if not flight.result.done():
+                flight.result.set_exception(found)
+            return
         else:
             self._looked_up += 1
             self._is_back()
+            if landing.origin:
+                self._origins[landing.origin] = None
+                self._origins.move_to_end(landing.origin)
+                if len(self._origins) > ORIGINS_KEPT:
+                    self._origins.popitem(last=False)
             found = self._remember(flight.key, found)
         if not flight.result.done():
             flight.result.set_result(found)
@@ -374,7 +376,8 @@ class _Source:
     def _be_patient(self) -> None:
         """A look-up has taken too long. If all of them do, there is no use in waiting for each."""
         self._slow_in_a_row += 1
-        if self._slow_in_a_row >= self._settings.concurrency:
+        is_silent = self._clock() >= self._heard_at + SILENCE
+        if is_silent and self._slow_in_a_row >= self._settings.concurrency:
             self._is_away(f"{self._name}: no answer within {self._settings.timeout} s, {self._slow_in_a_row} times")
 
     def _is_away(self, error: str) -> None:
@@ -387,16 +390,13 @@ class _Source:
 
     def _is_back(self) -> None:
         self._slow_in_a_row = 0
+        self._heard_at = self._clock()
         if not self._away_since:
             return
         seconds = round(self._clock() - self._away_since, 1)
         log.info("a live source is back", source=self._name, away_for=seconds)
         self._away_since = 0.0
         self._error = ""
-
-    def _report(self, problem: Problem) -> None:
-        """In a thread."""
-        log.error("a record cannot be used, questions that depend on it get SERVFAIL", problem=str(problem))
 
 
 class _Memory:

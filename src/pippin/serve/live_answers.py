@@ -93,9 +93,13 @@ class LiveAnswers:
             self.tell(gone.problem)
             return BROKEN
 
-    def may_have(self, name: bytes) -> bool:
-        """Whether a zone for this name has been seen here, however long ago."""
-        return any(known is not None and known[0] is not None for known in map(self._zones.get, suffixes(name)))
+    def origin_of(self, name: bytes) -> bytes:
+        """The deepest zone seen here for this name; b"" if none was."""
+        for suffix in suffixes(name):
+            known = self._zones.get(suffix)
+            if known is not None and known[0] is not None:
+                return suffix
+        return b""
 
     def close(self) -> None:
         self._look_up.close()

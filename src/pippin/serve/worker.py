@@ -89,9 +89,6 @@ FILES_BESIDE_CLIENTS = 64
 LONGEST_LINE = 64 << 20
 """Octets of the longest thing that control says: options with the text of all policies, and rows of all targets."""
 
-SWITCH_INTERVAL = 0.0005
-"""Seconds after which a thread that looks something up lets the loop go on: a tenth of what Python has by itself."""
-
 TICK = 0.25
 """Seconds between two looks at the store when there is no traffic."""
 
@@ -191,8 +188,6 @@ class Worker:
     def _open_live(self) -> Live:
         from pippin.serve.live import Live  # as little
 
-        # The threads must not keep the loop waiting for as long as Python lets them by itself.
-        sys.setswitchinterval(SWITCH_INTERVAL)
         return Live(
             self._options.live,
             self._zones,
@@ -205,7 +200,9 @@ class Worker:
         return None if self._steering is None else await self._steering.handle(query)
 
     async def start(self) -> None:
-        """Begin to answer on all sockets."""
+        """Begin to answer on all sockets. `LookUpError` if a live source can never be asked."""
+        if self._live is not None:
+            await self._live.start()
         loop = asyncio.get_running_loop()
         self._tick()
         for inherited in self._options.sockets:
@@ -361,8 +358,7 @@ class Process:
         if options.core is not None:
             os.sched_setaffinity(0, {options.core})
         upstreams = 0 if options.forward is None else 2 * options.forward.in_flight
-        databases = 2 * sum(source.concurrency for source in options.live)
-        allow_files(options.tcp_clients + upstreams + databases + FILES_BESIDE_CLIENTS)
+        allow_files(options.tcp_clients + upstreams + len(options.live) + FILES_BESIDE_CLIENTS)
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
         loop.add_signal_handler(signal.SIGTERM, stop.set)
@@ -393,13 +389,14 @@ class Process:
             match msgspec.json.decode(line)["do"]:
                 case "start":
                     try:
-                        self._worker = Worker(options, Reader(options.store, options.index), self._policies)
+                        worker = Worker(options, Reader(options.store, options.index), self._policies)
+                        await worker.start()
                     except LookUpError as error:
                         self._tell("failed", problems=[str(error)])
                         self._has_failed = True
                         stop.set()
                         continue
-                    await self._worker.start()
+                    self._worker = worker
                     self._tell("answering")
                 case "policies":
                     policies = [] if self._worker is None else self._worker.policy_statistics()
