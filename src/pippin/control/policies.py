@@ -104,7 +104,7 @@ class Generations:
         self._watcher = Watcher()
         self._failed = False
         self._noticed: tuple[float, Generation | PolicyFailure] | None = None
-        """When the watcher has last changed policies, or failed to, and what came of it; None once somebody was told."""
+        """When the watcher last changed policies, or failed to, and what came of it; None once somebody was told."""
 
     async def begin(self) -> Generation:
         """Import the files for the first time, and begin to check targets. Raises `PolicyFailure`."""
