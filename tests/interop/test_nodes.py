@@ -4,6 +4,7 @@ that is cut off goes on answering and says that it is behind, and nothing is los
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import threading
@@ -30,17 +31,9 @@ SEEN_WITHIN = 10.0
 NOTICED_WITHIN = 15.0
 """Seconds until a node knows that its database is away, also if packets vanish without a word. On an idle machine 7."""
 
-GRANTS = {
-    "postgresql": (
-        "CREATE ROLE {user} LOGIN PASSWORD 'only-to-read'",
-        "GRANT SELECT ON domains, records TO {user}",
-    ),
-    "mariadb": (
-        "CREATE USER {user}@'%' IDENTIFIED BY 'only-to-read'",
-        "GRANT SELECT ON {database}.* TO {user}@'%'",
-    ),
-}
-"""What docs/howto/scale-out.md gives the nodes."""
+PAGE = Path(__file__).parents[2] / "docs" / "howto" / "scale-out.md"
+GRANTS = dict(zip(("postgresql", "mariadb"), re.findall(r"```sql\n(.*?)```", PAGE.read_text(), re.DOTALL), strict=True))
+"""What users are told to give their nodes, is what the nodes here have."""
 
 
 class Node:
@@ -83,8 +76,9 @@ class Site:
         tables = Tables(self.database.new_database())
         self._users += 1
         user, database = f"reader{self._users}", sql.make_url(tables.url).database
-        for statement in GRANTS[self.kind]:
-            tables.do(statement.format(user=user, database=database))
+        statements = GRANTS[self.kind].replace("pippin_node", user).replace(" dns.", f" {database}.")
+        for statement in filter(None, map(str.strip, statements.split(";"))):
+            tables.do(statement)
         return tables
 
     def url(self, tables: Tables) -> str:
