@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import select
+import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -163,6 +166,26 @@ def test_what_is_published_is_told(redis: RedisServer, database: RedisDatabase) 
     assert database.take() is None
     redis.do("HSET", "pippin:zone:one.test", "www", "300 A 192.0.2.1")
     assert database.take() == set()
+
+
+def test_nothing_told_is_left_lying_where_nobody_sees_it(redis: RedisServer, database: RedisDatabase) -> None:
+    """What comes in one piece with the end of the last take is not readable any more."""
+    assert database.listen()
+    with socket.create_connection((HOST, redis.port)) as connection:
+        for _ in range(200):
+            expected = {f"{number}.test" for number in range(20)}
+
+            def publish(names: set[str]) -> None:
+                for name in names:
+                    connection.sendall(f"PUBLISH pippin:changes {name}\r\n".encode())
+
+            publishing = threading.Thread(target=publish, args=(expected,))
+            publishing.start()
+            told: set[object] = set()
+            while told != expected:
+                assert select.select([database.fileno()], [], [], 5)[0], expected - told
+                told |= database.take() or set()
+            publishing.join()
 
 
 def test_keyspace_notifications_are_told(redis: RedisServer, database: RedisDatabase) -> None:

@@ -39,6 +39,9 @@ THE_LIST = ""
 MANY_ZONES = 1000
 """Zones told of at once from which on the list is compared instead."""
 
+MESSAGES_AT_A_TIME = 10_000
+"""What is heard, more or less, before something is done about it."""
+
 ZONES_AT_A_TIME, NAMES_AT_A_TIME = 1000, 20_000
 """What is asked for in one go: so many zones, and of zones so many that they have together as many names, or one."""
 
@@ -217,13 +220,15 @@ class RedisDatabase:
 
     def take(self) -> set[Id] | None:
         told: set[Id] = set()
-        is_all = False
+        is_all = is_there = False
+        heard = 0
         with explained(self._where, str(self.url)):
             self._listener.send_command("PING")  # what was sent before the reply comes first; and is anybody there?
-            while True:
+            # What came in one piece with the reply has been read from the socket, and would not make it readable again.
+            while not is_there or (heard < MESSAGES_AT_A_TIME and self._listener.can_read(timeout=0)):
+                heard += 1
                 kind, *what = self._listener.read_response()
-                if kind == b"pong":
-                    break
+                is_there |= kind == b"pong"
                 if kind not in (b"message", b"pmessage"):
                     continue
                 origin = self._origin_in(kind, what)
