@@ -76,6 +76,40 @@ def test_log_of_bind_is_counted_by_network_name_and_type(tmp_path: Path) -> None
     )
 
 
+POWERDNS = """\
+Nov 23 09:21:18 ns1 pdns[712]: Remote 192.0.2.1 wants 'www.Example.com|A', do = 0, bufsize = 512: packetcache HIT
+Nov 23 09:21:19 ns1 pdns[712]: Remote 192.0.2.1<-203.0.113.0/24 wants 'b.example|AAAA', do = 1, bufsize = 512 (MISS)
+Nov 23 09:21:28 Remote 2001:db8::1 wants 'www.example.com|A', do = 0, bufsize = 512: packetcache MISS
+Nov 23 09:21:28 ns1 pdns_server[712]: Done launching threads, ready to distribute questions
+"""
+COREDNS = """\
+2026-11-23T09:21:18.500Z [INFO] 192.0.2.1:40212 - 29008 "A IN www.example.com. udp 41 false 4096" NOERROR qr,aa 106 0.1s
+2026-11-23T09:21:28.500Z [INFO] [2001:db8::1]:50759 - 29008 "A IN www.example.com. tcp 41 true 4096" NOERROR qr 6 0.1s
+2026-11-23T09:21:28.500Z [INFO] plugin/reload: Running configuration
+"""
+
+
+@pytest.mark.parametrize("text", [POWERDNS, COREDNS])
+def test_logs_of_powerdns_and_coredns(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "query.log"
+    path.write_text(text)
+    log = read_query_log(path)
+    assert (log.seconds, log.skipped) == (10.0, 1)
+    assert {each.network for each in log.traffic if each.type == "A"} == {
+        network("192.0.2.0/24"),
+        network("2001:db8::/56"),
+    }
+    assert {(each.name, each.weight) for each in log.traffic if each.type == "A"} == {("www.example.com", 0.1)}
+    others = [(each.network, each.name) for each in log.traffic if each.type == "AAAA"]
+    assert others == ([(network("203.0.113.0/24"), "b.example")] if text is POWERDNS else [])
+
+
+def test_log_without_times_of_coredns(tmp_path: Path) -> None:
+    path = tmp_path / "query.log"
+    path.write_text('[INFO] 192.0.2.1:40212 - 2908 "A IN a.example. udp 41 false 4096" NOERROR qr,aa,rd 106 0.0001s\n')
+    assert read_query_log(path).traffic == (Traffic(network("192.0.2.0/24"), 1.0, "a.example", "A"),)
+
+
 def test_log_of_json_lines(tmp_path: Path) -> None:
     path = tmp_path / "query.json"
     path.write_text(JSON)

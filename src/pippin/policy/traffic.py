@@ -4,9 +4,9 @@ A table is CSV: `network,weight[,name,type]`, with or without that line on top; 
 is in queries a second, or in whatever the capacities of targets are declared in. Without a name the row asks for
 every name that has a policy.
 
-A log is BIND's (its category `queries`) or JSON, an object a line with `client`, `name`, `type` and, where known,
-`subnet` (EDNS Client Subnet) and `time` (Unix). Its queries are counted by client network, name and type, and divided
-by the time between the first and the last.
+A log is BIND's (its category `queries`), PowerDNS's (`log-dns-queries`), CoreDNS's (plugin `log`, common format) or
+JSON, an object a line with `client`, `name`, `type` and, where known, `subnet` (EDNS Client Subnet) and `time` (Unix).
+Its queries are counted by client network, name and type, and divided by the time between the first and the last.
 """
 
 from __future__ import annotations
@@ -41,6 +41,21 @@ _BIND = re.compile(
     r".*?: query: (?P<name>\S+) IN (?P<type>\S+)(?:.*\[ECS (?P<subnet>[^\]]+?)(?:/\d+)?\])?"
 )
 """`23-Nov-2026 09:21:18.123 client @0x7f 192.0.2.1#53 (a.example): query: a.example IN A +E(0) (192.0.2.53)`"""
+
+_POWERDNS = re.compile(
+    r"(?P<when>[A-Z][a-z]{2} [ \d]\d [\d:]{8} )?.*?\bRemote (?P<client>[0-9a-fA-F.:]+)(?:<-(?P<subnet>\S+))? "
+    r"wants '(?P<name>[^|]+)\|(?P<type>[^']+)'"
+)
+"""`Nov 23 09:21:18 ns1 pdns[7]: Remote 192.0.2.1 wants 'a.example|A', do = 0, bufsize = 512: packetcache HIT`"""
+
+_COREDNS = re.compile(
+    r"(?P<when>\d{4}-\S+ )?.*?(?P<client>\[[0-9a-fA-F:.]+\]|[\d.]+):\d+ - \d+ "
+    r'"(?P<type>\S+) IN (?P<name>\S+) (?:udp|tcp) (?P<subnet>)'
+)
+"""`[INFO] 192.0.2.1:40212 - 29008 "A IN a.example. udp 41 false 4096" NOERROR qr,aa,rd 106 0.000118s`"""
+
+
+_FORMATS = ((_BIND, "%d-%b-%Y %H:%M:%S.%f"), (_POWERDNS, "%b %d %H:%M:%S"), (_COREDNS, None))
 
 
 class TrafficError(ValueError):
@@ -127,7 +142,7 @@ def read_query_log(path: str | Path) -> QueryLog:
     skipped = 0
     with _opened(path) as file:
         for number, line in enumerate(file, 1):
-            query = _json_query(line) if line.startswith("{") else _bind_query(line)
+            query = _json_query(line) if line.startswith("{") else _text_query(line)
             if query is None:
                 skipped += 1
                 continue
@@ -138,7 +153,9 @@ def read_query_log(path: str | Path) -> QueryLog:
             if when is not None:
                 times = [min(times[0], when), max(times[1], when)] if times else [when, when]
     if not counts:
-        raise TrafficError(f"{path}: no line is a query; BIND's query log and JSON lines are understood")
+        raise TrafficError(
+            f"{path}: no line is a query; query logs of BIND, PowerDNS and CoreDNS, and JSON lines are understood"
+        )
     seconds = times[1] - times[0] if times and times[1] > times[0] else None
     traffic = tuple(
         Traffic(network, count / (seconds or 1), name, rdtype)
@@ -147,22 +164,28 @@ def read_query_log(path: str | Path) -> QueryLog:
     return QueryLog(traffic, seconds, counts.total(), skipped)
 
 
-def _bind_query(line: str) -> tuple[Network, str, str, float | None] | None:
-    match = _BIND.match(line)
-    if match is None:
-        return None
-    network = _client_network(match["client"], match["subnet"])
-    if network is None:
-        return None
-    return (network, match["name"], match["type"], _bind_time(match["when"]))
+def _text_query(line: str) -> tuple[Network, str, str, float | None] | None:
+    for pattern, time_format in _FORMATS:
+        match = pattern.match(line)
+        if match is None:
+            continue
+        network = _client_network(match["client"].strip("[]"), match["subnet"] or None)
+        if network is None:
+            return None
+        return (network, match["name"], match["type"], _time(match["when"], time_format))
+    return None
 
 
-def _bind_time(text: str | None) -> float | None:
-    """BIND's default, `print-time local`."""
+def _time(text: str | None, time_format: str | None) -> float | None:
+    """Unix time of a local one in this format; None: of ISO 8601's. (That of syslog has no year: 1904 has all days.)"""
     if text is None:
         return None
     try:
-        return datetime.datetime.strptime(text.strip(), "%d-%b-%Y %H:%M:%S.%f").timestamp()
+        if time_format is None:
+            return datetime.datetime.fromisoformat(text.strip()).timestamp()
+        if "%Y" not in time_format:
+            text, time_format = f"1904 {text}", f"%Y {time_format}"
+        return datetime.datetime.strptime(text.strip(), time_format).timestamp()
     except ValueError:
         return None
 
