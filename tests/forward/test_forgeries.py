@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 import dns.message
 import dns.rcode
@@ -113,6 +114,49 @@ def test_a_flood_of_forgeries_moves_the_question_to_tcp() -> None:
     assert found == [TRUTH]
     assert statistics.over_tcp == 1
     assert statistics.wrong_id > 10
+
+
+def test_lies_on_a_connection_are_waited_past_too() -> None:
+    """Whoever answers there is the upstream, but it may have mixed something up."""
+
+    def script(asked: Asked) -> None:
+        forged = lie(asked)
+        forged[0] ^= 1
+        asked.send(bytes(forged))
+        other = dns.message.make_query("evil.example.net.", "A", id=asked.query.id)
+        asked.send(dns.message.make_response(other).to_wire())
+        asked.send(b"")
+        asked.send(b"\0" * 11)
+        asked.send(true_reply(asked))
+
+    async def test() -> None:
+        async with Upstream(script) as upstream:
+            asking = Asking(ForwardSettings(upstreams=(f"tcp://{upstream.text}",)))
+            assert addresses(await asking.ask("www.example.net.")) == [TRUTH]
+            statistics = asking.forwarding.statistics().forwarder.upstreams[0]
+            assert statistics.wrong_question == 1
+            assert statistics.wrong_id >= 1
+            await asking.close()
+
+    run(test())
+
+
+def test_noise_is_waited_past() -> None:
+    noise = random.Random(1)
+
+    def script(asked: Asked) -> None:
+        for _ in range(20):
+            asked.send(noise.randbytes(noise.randrange(600)))
+        asked.send(true_reply(asked))
+
+    async def test() -> None:
+        async with Upstream(script) as upstream:
+            asking = Asking(ForwardSettings(upstreams=(upstream.text,)))
+            for number in range(20):
+                assert addresses(await asking.ask(f"h{number}.example.net.")) == [TRUTH]
+            await asking.close()
+
+    run(test())
 
 
 def test_truncated_reply_is_asked_for_over_tcp_and_its_records_are_not_used() -> None:

@@ -241,6 +241,41 @@ def test_one_of_two_resolvers_is_killed_and_nobody_notices(world: World, signed:
     run(test())
 
 
+def test_one_of_two_is_killed_under_many_questions_and_none_is_lost(world: World, signed: Signed) -> None:
+    async def test() -> None:
+        with unbound.validating(world.authority.port, {signed.name: signed.ds}) as dying:
+            upstreams = (f"{HOST}:{dying.port}", f"{HOST}:{world.resolver.port}")
+            asking = Asking(settings(*upstreams, mode="rotate"))
+            asks = [asyncio.ensure_future(asking.ask(f"h{number}.wild.nsec3.test.", "TXT")) for number in range(300)]
+            await asyncio.sleep(0.005)
+            dying.process.kill()
+            replies = await asyncio.gather(*asks)
+            assert {reply.rcode() for reply in replies} == {dns.rcode.NOERROR}
+            await asking.close()
+
+    run(test())
+
+
+def test_a_hot_name_is_asked_for_ahead_by_a_whole_server() -> None:
+    """The receive loop answers, notices what ends soon and is wanted, and has it asked for: nobody waits again."""
+
+    async def test() -> None:
+        async with Upstream(lambda asked: asked.give(f"{asked.name} 10 IN A 192.0.2.1")) as upstream:
+            loop = asyncio.get_running_loop()
+            with InProcessServer(forward=ForwardSettings(upstreams=(upstream.text,))) as server:
+                host, port = server.addresses[0].host, server.addresses[0].port
+                query = dns.message.make_query("www.example.net.", "A", use_edns=0)
+                end = loop.time() + 13
+                while loop.time() < end:
+                    reply = await loop.run_in_executor(None, dns.query.udp, query, host, 5, port)
+                    assert reply.answer
+                    await asyncio.sleep(0.1)
+                assert server.counters()["slow"] == 1
+                assert len(upstream.asked) == 2
+
+    run(test())
+
+
 def test_a_resolver_that_hangs_costs_one_wait_and_is_used_again_when_it_goes_on(
     world: World, signed: Signed
 ) -> None:

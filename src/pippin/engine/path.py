@@ -1346,7 +1346,7 @@ class Responder:
         if entry[7] & FORWARDED and not forwards:
             return self._refuse(True)
         self.counters[c_CACHE_HITS] += 1
-        if (entry[0] - self.now) * LAST_PART < entry[0] - entry[1] and len(self.due) < DUE_LIMIT:
+        if (entry[0] - self.now) * LAST_PART <= entry[0] - entry[1] and len(self.due) < DUE_LIMIT:
             self.due.setdefault(key, bytes(self.q[self.at : self.end]))
         self.ede = entry[8]
         return self._give_body(entry[2], entry[3], entry[4], entry[5], entry[6], entry[7], self.now - entry[1])

@@ -55,7 +55,8 @@ PREFETCH_FROM = 10
 """TTLs below this many seconds are not worth asking ahead for."""
 
 PREFETCH_PART = 10
-"""The last tenth of an answer's time is when it is asked for anew."""
+"""The last tenth of an answer's time is when it is asked for anew; the engine, which counts whole seconds, may find
+that it has begun up to a second before it has."""
 
 REFRESHES = 64
 """Look-ups under way that no client waits for."""
@@ -179,10 +180,10 @@ class Forwarder:
         if is_stale:
             ede = STALE_NXDOMAIN if entry.rcode == dns.rcode.NXDOMAIN else STALE_ANSWER
             return entry.reply(now, keep=STALE_KEEP, stale_ttl=STALE_TTL, ede=ede)
-        keep = entry.left(now)
+        keep = int(entry.stored + entry.ttl) - int(now)  # the engine's seconds
         if entry.aliases:
             keep = min(keep, ALIAS_KEEP)
-        return entry.reply(now, keep=max(0, int(keep)))
+        return entry.reply(now, keep=max(0, keep))
 
     async def close(self) -> None:
         for task in self._unattended:
@@ -265,7 +266,7 @@ class Forwarder:
             not self._settings.prefetch
             or entry.failed
             or entry.ttl < PREFETCH_FROM
-            or entry.left(now) * PREFETCH_PART > entry.ttl
+            or (entry.left(now) - 1) * PREFETCH_PART >= entry.ttl
             or now < entry.retry_at
             or question in self._flights
             or self._refreshes >= REFRESHES
