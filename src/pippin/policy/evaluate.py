@@ -15,9 +15,9 @@ are cores, the time that its process stood in the queue is no fault of the funct
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
-import resource
 import signal
 import sys
 import threading
@@ -40,7 +40,10 @@ MOST_TIMES = 10
 """Times its budget that an evaluation may take by the wall clock, however long its process had to wait for a core."""
 
 USED_UP = 0.9
-"""Of the budget: clocks of a thread and alarms don't agree to the microsecond."""
+"""Of the budget: less is left than is worth another alarm."""
+
+SCHEDULE_SIZE = 100
+"""Octets of `/proc/thread-self/schedstat`: three numbers, the second the nanoseconds in the run queue."""
 
 INTERVAL = 0.001
 """Seconds between two interruptions of a function that caught the first one."""
@@ -69,10 +72,12 @@ class Watchdog:
         self._running = False
         self._alarms = 0
         self._budget = 0.0
-        self._began = self._ends = 0.0
-        self._waits = 0
+        self._began = self._queued = 0.0
+        self._schedule = -1
         self._tracer = sys.gettrace()
         if self.can_interrupt:
+            with contextlib.suppress(OSError):
+                self._schedule = os.open("/proc/thread-self/schedstat", os.O_RDONLY | os.O_CLOEXEC)
             self._before = signal.signal(signal.SIGALRM, self._alarm)
 
     def close(self) -> None:
@@ -80,6 +85,9 @@ class Watchdog:
         if self.can_interrupt:
             signal.signal(signal.SIGALRM, self._before)
             self.can_interrupt = False
+            if self._schedule >= 0:
+                os.close(self._schedule)
+                self._schedule = -1
 
     def evaluate(self, function: Callable[[], T], budget: float) -> Result[T]:
         """Call `function`; whatever it raises is in the result. `budget` in seconds."""
@@ -126,8 +134,7 @@ class Watchdog:
             return function()
         self._alarms = 0
         self._budget = budget
-        self._ends = time.perf_counter() + MOST_TIMES * budget
-        self._began, self._waits = _spent()
+        self._began, self._queued = time.perf_counter(), self._in_queue()
         self._running = True
         try:
             signal.setitimer(signal.ITIMER_REAL, max(budget, 1e-6), INTERVAL)
@@ -156,13 +163,19 @@ class Watchdog:
         raise Overrun("the time budget is used up")
 
     def _stood_in_the_queue(self) -> bool:
-        """Whether the function has neither run for so long nor waited; then what is left is given to it again."""
-        ran, waits = _spent()
-        left = self._budget - (ran - self._began)
-        if left < (1 - USED_UP) * self._budget or waits > self._waits or time.perf_counter() > self._ends:
+        """Whether some of the time was not the function's; then as much is given to it again."""
+        passed = time.perf_counter() - self._began
+        left = self._budget - (passed - (self._in_queue() - self._queued))
+        if left < (1 - USED_UP) * self._budget or passed > MOST_TIMES * self._budget:
             return False
         signal.setitimer(signal.ITIMER_REAL, max(left, INTERVAL), INTERVAL)
         return True
+
+    def _in_queue(self) -> float:
+        """Seconds that this thread could have run in, if there had been a core for it; 0 where nobody tells."""
+        if self._schedule < 0:
+            return 0.0
+        return int(os.pread(self._schedule, SCHEDULE_SIZE, 0).split()[1]) / 1e9
 
     def _trace(self, frame: FrameType | None) -> None:
         """Make the next line of every frame of the policy raise as well, `except BaseException: pass` itself included.
@@ -176,19 +189,10 @@ class Watchdog:
             frame = frame.f_back
 
 
-_WHO = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)
-"""Whose time: that of the thread, where the system tells it apart (Linux)."""
 _RUN = Watchdog._run.__code__
-
-
-def _spent() -> tuple[float, int]:
-    """Seconds that this thread has run, and how often it has let others run because it had to wait for something."""
-    usage = resource.getrusage(_WHO)
-    return usage.ru_utime + usage.ru_stime, usage.ru_nvcsw
-
-
 _ALARM = tuple(
-    function.__code__ for function in (Watchdog._alarm, Watchdog._trace, Watchdog._stood_in_the_queue, _spent)
+    function.__code__
+    for function in (Watchdog._alarm, Watchdog._trace, Watchdog._stood_in_the_queue, Watchdog._in_queue)
 )
 
 
