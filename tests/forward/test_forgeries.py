@@ -184,7 +184,7 @@ def test_every_question_has_a_port_an_id_and_a_case_of_its_own() -> None:
 
     run(test())
     asked = upstream.asked
-    assert len(asked) == 60
+    assert len(asked) >= 60
     assert len({one.source_port for one in asked}) > 55
     assert len({one.query.id for one in asked}) > 55
     assert len({one.query.question[0].name.to_text()[5:] for one in asked}) > 50
