@@ -8,6 +8,7 @@ from bench.questions import (
     forwarding,
     health_flip,
     hot,
+    live,
     load,
     many_zones,
     mixed,
@@ -43,6 +44,8 @@ QUESTIONS: tuple[Question, ...] = (
     databases.CHANGE,
     databases.START,
     databases.ANSWERS,
+    live.QUESTION,
+    live.FLOOD,
 )
 
 __all__ = ["QUESTIONS", "Figure", "Question", "Row", "Target"]

@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from struct import Struct
 from threading import Lock
 
 import dns.name
@@ -20,7 +21,7 @@ import dns.rcode
 import dns.rdatatype
 
 from pippin.engine.compile import compile_zone
-from pippin.engine.records import append, iterate, record_at
+from pippin.engine.records import HEADER, record_at
 from pippin.query.compose import compose
 from pippin.query.reply import Reply
 from pippin.source.live import NAMES_LIMIT, LiveZone, Looked, LookUp, LookUpError
@@ -49,6 +50,9 @@ EMPTY = 65534
 
 CONTENT, EXISTENCE = 0, -1
 """Why a name is looked at, where that is not for a type that decides about the names below it."""
+
+FILE, FILE_AT = Struct("<H"), 12
+"""Where a record of a stream says which file it is from (`engine/records.py`)."""
 
 LONGEST_ABOVE = 253
 """Octets of a name below which there is room for a wildcard."""
@@ -318,17 +322,20 @@ class _Part:
     def _records(self) -> Iterator[tuple[bytes, bytes]]:
         """Every record with its owner; as its file it has the number of the look-up that it came with."""
         for number, looked in enumerate(self._looked):
-            for record in iterate(looked.records):
-                owner = record.owner.lower()
-                if record.type in _SIGNED:
-                    kind = dns.rdatatype.to_text(dns.rdatatype.RdataType.make(record.type))
-                    problem = looked.locate(Problem("", record.line, record.column, _NOT_SIGNED.format(kind)))
+            stream, at = looked.records, 0
+            while at < len(stream):
+                length, rdtype, _, size, _, line, column, _ = HEADER.unpack_from(stream, at)
+                begin, at = at, at + HEADER.size + length + size
+                owner = stream[begin + HEADER.size : begin + HEADER.size + length].lower()
+                if rdtype in _SIGNED:
+                    kind = dns.rdatatype.to_text(dns.rdatatype.RdataType.make(rdtype))
+                    problem = looked.locate(Problem("", line, column, _NOT_SIGNED.format(kind)))
                     if owner == self._zone.origin:
                         self._source.tell(problem)
                         raise _Broken
                     self._give_up(owner, problem)
-                raw = bytearray()
-                append(raw, record.owner, record.type, record.ttl, record.rdata, number, record.line, record.column)
+                raw = bytearray(stream[begin:at])
+                FILE.pack_into(raw, FILE_AT, number)
                 yield owner, bytes(raw)
 
     def _give_up(self, owner: bytes, problem: Problem) -> None:
@@ -382,6 +389,5 @@ def suffixes(name: bytes) -> Iterator[bytes]:
 
 
 def _wire(name: dns.name.Name) -> bytes:
-    wire = name.canonicalize().to_wire()
-    assert wire is not None
-    return wire
+    """Lower-case wire format. dnspython's own way makes another name first, and this is done for every look at one."""
+    return b"".join([bytes((len(label),)) + label for label in name.labels]).lower()  # no length is a letter

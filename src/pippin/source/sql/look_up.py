@@ -53,13 +53,14 @@ class SQLLookUp:
         if self._url.scheme == "mysql":
             sql.event.listen(self._engine, "connect", _LimitStatements(settings.timeout))
         self._statements: Statements | None = None
+        self._written: dict[tuple[str, int], Written] = {}
 
     def zones(self, names: Sequence[bytes]) -> Sequence[LiveZone]:
         spelled = {_spelled(name): name for name in names}
         found: dict[bytes, LiveZone] = {}
         # Lowest id first: of two domains with one name that one counts, as it does where they are loaded.
         by_domain: dict[int, tuple[str, str, list[bool]]] = {}
-        for number, name, kind, owner, enabled in self._execute("zones_named", names=list(spelled)):
+        for number, name, kind, owner, enabled in self._execute("zones_named", spelled):
             soas = by_domain.setdefault(number, (str(name), str(kind or ""), []))[2]
             if owner == number:
                 soas.append(bool(enabled))
@@ -73,7 +74,7 @@ class SQLLookUp:
     def records(self, zone: LiveZone, names: Sequence[bytes]) -> Looked:
         assert isinstance(zone.id, int)
         spelled = {_spelled(name): name for name in names}
-        rows = self._execute("rows_named", names=list(spelled), limit=RECORDS_LIMIT + 1)
+        rows = self._execute("rows_named", spelled)
         is_too_much = len(rows) > RECORDS_LIMIT
         owners: dict[int, bytes] = {}
         lines: list[str] = []
@@ -112,30 +113,35 @@ class SQLLookUp:
     def close(self) -> None:
         self._engine.dispose()
 
-    def _execute(self, which: str, **values: Any) -> Sequence[Any]:
+    def _execute(self, which: str, names: Iterable[str]) -> Sequence[Any]:
         """All rows of a statement. A connection that turns out to have been cut meanwhile is replaced once."""
+        listed = list(names)
         try:
             with explained(self._url):
                 try:
-                    return self._ask(which, values)
+                    return self._ask(which, listed)
                 except DBAPIError as error:
                     if self._has_timed_out(error):
                         raise LookUpError(f"{self._url}: no answer in time", timed_out=True) from None
                     if not error.connection_invalidated:
                         raise
-                return self._ask(which, values)
+                return self._ask(which, listed)
         except DatabaseError as error:
             self._statements = None  # what comes back may be another version of the schema
+            self._written.clear()
             raise LookUpError(str(error)) from None
 
-    def _ask(self, which: str, values: dict[str, Any]) -> Sequence[Any]:
+    def _ask(self, which: str, names: list[str]) -> Sequence[Any]:
         with self._engine.connect() as connection:
             if self._statements is None:
                 try:
                     self._statements = statements_for(connection)
                 except WrongSchema as error:
                     raise LookUpError(f"{self._url}: {error}") from None
-            return connection.execute(getattr(self._statements, which), values).all()
+            if (written := self._written.get((which, len(names)))) is None:
+                written = Written(getattr(self._statements, which), len(names), self._engine.dialect)
+                self._written[which, len(names)] = written
+            return connection.exec_driver_sql(written.text, written.values(names)).all()
 
     def _has_timed_out(self, error: DBAPIError) -> bool:
         original = error.orig
@@ -148,6 +154,27 @@ class SQLLookUp:
         return bool(arguments) and (
             arguments[0] in _TIMED_OUT["mysql"] or (arguments[0] == 2013 and "timed out" in str(arguments[-1]))
         )
+
+
+class Written:
+    """A statement for some number of names, as the driver takes it: SQLAlchemy would write it anew each time."""
+
+    def __init__(self, statement: sql.Select[Any], count: int, dialect: sql.Dialect) -> None:
+        values: dict[str, Any] = {"names": [f"name {number}" for number in range(count)]}
+        if statement._limit_clause is not None:
+            values["limit"] = RECORDS_LIMIT + 1
+        compiled = statement.params(values).compile(
+            dialect=dialect, compile_kwargs={"render_postcompile": True}
+        )
+        self.text = str(compiled)
+        self._fixed = dict(compiled.params)
+        self._names = {key: int(value[5:]) for key, value in self._fixed.items() if str(value).startswith("name ")}
+        self._order: Sequence[str] | None = getattr(compiled, "positiontup", None)
+
+    def values(self, names: Sequence[str]) -> Any:
+        """Its parameters, for these names."""
+        found = self._fixed | {key: names[number] for key, number in self._names.items()}
+        return found if self._order is None else tuple(found[key] for key in self._order)
 
 
 class _LimitStatements:
