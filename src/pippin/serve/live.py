@@ -30,7 +30,7 @@ import structlog
 
 from pippin.forward.cache import ttl_places
 from pippin.query.pipeline import REFUSED, SERVFAIL, Outcome, Silence
-from pippin.query.query import Query
+from pippin.query.query import Malformed, Query
 from pippin.query.reply import Reply
 from pippin.serve.live_answers import INVALID_DATA, suffixes
 from pippin.serve.lookers import Found, InProcess, Landing, Looker, Wanted
@@ -157,10 +157,26 @@ class Live:
         for source in self._sources:
             await source.start()
 
+    def admits(self, query: Query) -> bool:
+        """False: it would be dropped, so it need not stand in the queue first; it has been counted.
+
+        A flood of names to look up must not keep others waiting in front of the handlers.
+        """
+        if not self._is_last or not all(source.is_full for source in self._sources):
+            return True
+        try:
+            key = _key(query)
+        except Malformed:
+            return True  # the pipeline has an answer to that
+        if self._zones.has(key[0]) or any(source.knows(key) for source in self._sources):
+            return True
+        self._sources[0].dropped += 1
+        return False
+
     async def handle(self, query: Query) -> Outcome | None:
-        if query.rdclass != dns.rdataclass.IN or self._zones.deepest(query.name) is not None:
-            return None
         key = _key(query)
+        if query.rdclass != dns.rdataclass.IN or self._zones.has(key[0]):
+            return None
         failed: Outcome | None = None
         for source in self._sources:
             found = await source.answer(key)
@@ -175,11 +191,11 @@ class Live:
 
     async def refresh(self, query: Query) -> Reply | None:
         """A newer reply for a question whose remembered one is in use and ends soon; None to leave it as it is."""
-        if self._zones.deepest(query.name) is not None:
-            return None
         key = _key(query)
+        if self._zones.has(key[0]):
+            return None
         for source in self._sources:
-            if source.has(key):
+            if source.knows(key):
                 return await source.refresh(key)
         return None
 
@@ -243,7 +259,7 @@ class _Source:
             self._merged += 1
         elif self._away_since and now < self._retry_at:
             return self._instead(entry, now, NETWORK_ERROR)
-        if self._waiting >= IN_LINE:
+        if self.is_full:
             return self._instead(entry, now, None)
         if flight is None:
             flight = self._take_off(key, now)
@@ -256,12 +272,18 @@ class _Source:
             return self._instead(entry, self._clock(), NO_REACHABLE_AUTHORITY if found.timed_out else NETWORK_ERROR)
         return found
 
-    def has(self, key: Key) -> bool:
+    @property
+    def is_full(self) -> bool:
+        """No more questions may wait."""
+        return self._waiting >= IN_LINE
+
+    def knows(self, key: Key) -> bool:
+        """There is an answer, fresh or stale."""
         return self._memory.get((self, key)) is not None
 
     def may_have(self, key: Key) -> bool:
         """Whether a zone for this name has been seen here, however long ago."""
-        return self.has(key) or any(suffix in self._origins for suffix in suffixes(key[0]))
+        return self.knows(key) or any(suffix in self._origins for suffix in suffixes(key[0]))
 
     async def refresh(self, key: Key) -> Reply | None:
         now = self._clock()

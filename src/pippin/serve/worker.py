@@ -307,7 +307,8 @@ class Worker:
             origin = _Packet(endpoint, client, endpoint.source(index))
             query = Query(batch.query(index), client_address(client), Transport.UDP, origin)
             query.generation = self._responder.generation()
-            self._pipeline.offer(query, self._deliver_packet)
+            if self._live is None or self._live.admits(query):
+                self._pipeline.offer(query, self._deliver_packet)
             index = verdicts.find(SLOW, index + 1, count)
 
     def _deliver_packet(self, query: Query, outcome: Outcome) -> None:
@@ -322,6 +323,8 @@ class Worker:
 
     def _offer_stream(self, query: Query) -> bool:
         query.generation = self._responder.generation()
+        if self._live is not None and not self._live.admits(query):
+            return False
         return self._pipeline.offer(query, self._deliver_stream)
 
     def _deliver_stream(self, query: Query, outcome: Outcome) -> None:
