@@ -144,7 +144,7 @@ def running_sentinels() -> Iterator[Sentinels]:
             (folder / "sentinel.conf").write_text(
                 f"port {sentinel.port}\nbind {HOST}\ndir {folder}\n"
                 f"sentinel monitor {SERVICE} {HOST} {first.port} 2\n"
-                f"sentinel down-after-milliseconds {SERVICE} 500\n"
+                f"sentinel down-after-milliseconds {SERVICE} 1500\n"
                 f"sentinel failover-timeout {SERVICE} 3000\n"
             )
             sentinel._command = [program(SERVER, "redis-server"), str(folder / "sentinel.conf"), "--sentinel"]
