@@ -24,11 +24,6 @@ class Threads:
         self._lock = threading.Lock()
         self._unfinished = 0
 
-    @property
-    def unfinished(self) -> int:
-        """Jobs that wait or run."""
-        return self._unfinished
-
     def submit(self, job: Job) -> None:
         with self._lock:
             self._unfinished += 1
