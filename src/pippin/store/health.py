@@ -4,7 +4,8 @@ One process writes it (the checker), everybody else maps it read-only. A row for
 
     0  available     1 it may be answered with, 0 not. All that drawing an answer looks at: one octet, one load
     1  checked       what checks found: UNKNOWN, UP, DOWN
-    2  override      what an operator wants: NO_OVERRIDE, FORCED_UP, FORCED_DOWN, DRAINED
+    2  override      what an operator wants: NO_OVERRIDE, FORCED_UP, FORCED_DOWN, DRAINED; drawing looks at it where
+                     nothing is available, for it then takes what checks found down, but not what is down by hand
     3  reserved
     4  load          32 bits, thousandths of the target's capacity in use; LOAD_UNKNOWN
     8  since         64 bits, Unix time in ms when `available` last changed
