@@ -29,6 +29,9 @@ from pippin.zone.problem import Problem
 ONE_BY_ONE = 500
 """Zones read by naming them; of more the whole table is read, which is quicker."""
 
+PIECES = 100
+"""Texts of many rows fetched at a time."""
+
 MANY_NAMES = 500
 """Changed names of a zone from which on all of it is read."""
 
@@ -137,26 +140,60 @@ class SQLDatabase:
     def read(
         self, domains: Iterable[tuple[Domain, str]], *, everything: bool = False
     ) -> Iterator[tuple[Domain, Loaded]]:
-        """In the order of their ids. `everything`: one statement shall read the whole table."""
+        """`everything`: one statement shall read the whole table."""
         wanted = {domain.id: (domain, token) for domain, token in domains}
         if len(wanted) == 1:
             for domain, token in wanted.values():
                 yield domain, self._read_one(domain, token)
             return
-        if everything or len(wanted) > ONE_BY_ONE:
-            yield from self._read(wanted, {})
-            return
-        yield from self._read(wanted, {"ids": list(wanted)})
+        names = {} if everything or len(wanted) > ONE_BY_ONE else {"ids": list(wanted)}
+        with self._session() as (_, statements):
+            has_pieces = statements.pieces is not None
+        yield from self._read_pieces(wanted, names) if has_pieces else self._read(wanted, names)
 
     def _read_one(self, domain: Domain, token: str) -> Loaded:
         """Quicker than many: no cursor in the database, and none of the objects SQLAlchemy makes of rows."""
-        rows = self._rows(domain, token)
         with self._session() as (connection, statements):
-            result = connection.execute(statements.lines_of_one, {"id": domain.id})
-            cursor: Any = result.cursor
-            while chunk := cursor.fetchmany(BATCH):
-                rows.add([line for (line,) in chunk])
+            if statements.pieces_of_one is not None:
+                rows = self._rows(domain, token)
+                pieces = connection.execute(statements.pieces_of_one, {"id": domain.id})
+                if all(rows.add_text(text, count) for count, text in pieces):
+                    return rows.loaded()
+            return self._read_lines_of_one(connection, statements, domain, token)
+
+    def _read_lines_of_one(
+        self, connection: Connection, statements: Statements, domain: Domain, token: str
+    ) -> Loaded:
+        rows = self._rows(domain, token)
+        cursor: Any = connection.execute(statements.lines_of_one, {"id": domain.id}).cursor
+        while chunk := cursor.fetchmany(BATCH):
+            rows.add([line for (line,) in chunk])
         return rows.loaded()
+
+    def _read_pieces(
+        self, wanted: dict[Id, tuple[Domain, str]], names: dict[str, Any]
+    ) -> Iterator[tuple[Domain, Loaded]]:
+        """Many rows in one text each: half the time that `_read` takes."""
+        crooked: list[tuple[Domain, str]] = []
+        with self._session() as (connection, statements):
+            statement = statements.pieces if names else statements.all_pieces
+            assert statement is not None
+            options = connection.execution_options(stream_results=True, yield_per=PIECES)
+            for number, pieces in groupby(options.execute(statement, names), itemgetter(0)):
+                if number not in wanted:
+                    continue
+                domain, token = wanted.pop(number)
+                rows = self._rows(domain, token)
+                if all(rows.add_text(text, count) for _, count, text in pieces):
+                    yield domain, rows.loaded()
+                else:
+                    crooked.append((domain, token))
+        for domain, token in crooked:
+            with self._session() as (connection, statements):
+                loaded = self._read_lines_of_one(connection, statements, domain, token)
+            yield domain, loaded
+        for domain, token in wanted.values():
+            yield domain, self._rows(domain, token).loaded()
 
     def _read(self, wanted: dict[Id, tuple[Domain, str]], names: dict[str, Any]) -> Iterator[tuple[Domain, Loaded]]:
         with self._session() as (connection, statements):

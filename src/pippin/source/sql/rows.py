@@ -7,6 +7,7 @@ line is known to be one record before the scanner sees it. What is wrong is repo
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -53,6 +54,9 @@ class Rows:
         self._version = version
         self._scanner = Scanner(MasterFile(database, Dependency(database, 0, 0)), ROOT)
         self._texts: list[bytes] = []
+        self._first: list[int] = []
+        """The line number that each of the texts begins with."""
+        self._lines = 0
         self._problems: list[Problem] = []
         self._waiting: list[str] = []
 
@@ -62,6 +66,17 @@ class Rows:
         while len(self._waiting) >= BATCH:
             batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
             self._scan(batch)
+
+    def add_text(self, text: str, count: int) -> bool:
+        """The same, `count` lines joined by line breaks. False: they cannot be told apart, and nothing was added."""
+        if text.count("\n") != count - 1:
+            return False
+        raw = text.encode("utf-8", "surrogateescape")
+        if MARK in text or not _is_plain(raw, count):
+            self._scan(text.split("\n"))
+        else:
+            self._scan_text(raw, count)
+        return True
 
     def loaded(self) -> Loaded:
         if self._waiting:
@@ -85,20 +100,25 @@ class Rows:
         for number, line in [(number, line) for number, line in enumerate(lines) if MARK in line]:
             lines[number] = self._examined(line)  # the SOA, nearly always, and nothing else
         text = "\n".join(lines).encode("utf-8", "surrogateescape")
-        special = text.translate(None, _PLAIN)
-        # Two tabs, a semicolon and a line break each; and no line that begins without a name.
-        is_plain = len(special) == 4 * len(lines) - 1 and b"\n\t" not in text and text[:1] != b"\t"
-        if not is_plain:
+        if not _is_plain(text, len(lines)):
             for number, line in enumerate(lines):
                 if line and _LINE.fullmatch(line) is None:
                     lines[number] = self._examined(line)
             text = "\n".join(lines).encode("utf-8", "surrogateescape")
-        first = len(self._texts) * BATCH  # all batches but the last have this size
+        self._scan_text(text, len(lines))
+
+    def _scan_text(self, text: bytes, count: int) -> None:
+        """Lines that are one record each."""
+        first = self._lines
         self._texts.append(text)
+        self._first.append(first)
+        self._lines += count
         known = len(self._scanner.errors())
         self._scanner.scan(text, 0, first + 1)
-        for _, line_number, _, message in self._scanner.errors()[known:]:
-            self._wrong(lines[line_number - 1 - first], message)
+        if wrong := self._scanner.errors()[known:]:
+            lines = text.decode("utf-8", "surrogateescape").split("\n")
+            for _, line_number, _, message in wrong:
+                self._wrong(lines[line_number - 1 - first], message)
 
     def _examined(self, line: str) -> str:
         """The line, as the scanner may have it; an empty one, and a problem, if it cannot be helped."""
@@ -130,12 +150,18 @@ class Rows:
         """A problem that `zone.check` found, with the row in the place of the line."""
         if not problem.line:
             return replace(problem, file=self._zone_place())
-        batch, line = divmod(problem.line - 1, BATCH)
-        text = self._texts[batch].split(b"\n")[line]
+        which = bisect_right(self._first, problem.line - 1) - 1
+        text = self._texts[which].split(b"\n")[problem.line - 1 - self._first[which]]
         return replace(problem, file=f"{self._database} records.id", line=int(text.rpartition(b";")[2]), column=0)
 
     def _zone_place(self) -> str:
         return f"{self._database} domains.id:{self._domain}"
+
+
+def _is_plain(text: bytes, count: int) -> bool:
+    """Two tabs, a semicolon and a line break in each line; and no line that begins without a name."""
+    special = text.translate(None, _PLAIN)
+    return len(special) == 4 * count - 1 and b"\n\t" not in text and text[:1] != b"\t"
 
 
 def _checked_name(name: str) -> str:
