@@ -57,7 +57,7 @@ class Statements:
     lines_of_one: Select[Any]
     """The lines alone, of one domain."""
     pieces: Select[Any] | None
-    """The same as `lines`, many of them in one text: domain_id, how many, and the lines joined by line breaks. That a row
+    """The same as `lines`, many in one text: domain_id, how many, and the lines joined by line breaks. That a row
     has a line break of its own shows by the number of those. None: this database does not put texts together well."""
     all_pieces: Select[Any] | None
     pieces_of_one: Select[Any] | None
