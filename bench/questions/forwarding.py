@@ -84,7 +84,10 @@ def _wait_forwarded(port: int, name: str, process: Process) -> None:
 def _learn(port: int, upstream: int, names: list[str]) -> None:
     """Ask for every name once, so that it is remembered, and compare what comes with what the upstream says."""
     for name in names:
-        found, right = _ask(port, name), _ask(upstream, name)
+        try:
+            found, right = _ask(port, name), _ask(upstream, name)
+        except dns.exception.Timeout as error:
+            raise NoStart(f"no answer for {name}") from error
         if found.rcode() != dns.rcode.NOERROR or found.answer != right.answer:
             raise WrongAnswer(f"{name}: {dns.rcode.to_text(found.rcode())} {found.answer}, right: {right.answer}")
 
