@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pippin.policy.load import Loaded, load
+from pippin.policy.load import Loaded, load, load_in_time
 from pippin.zone.problem import Problem
 
 GOOD = """
@@ -193,3 +193,15 @@ def test_pools_made_by_a_policy_are_none_of_the_files(write: Write) -> None:
     loaded = load([file])
     loaded.policies[0].call({"client": None})
     assert loaded.pools == ()
+
+
+@pytest.mark.parametrize("line", ["while True: pass", "time.sleep(60)"])
+def test_file_that_is_never_done_is_ended_and_its_place_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    monkeypatch.setattr("pippin.policy.load.IMPORT_PATIENCE", 0.3)
+    file = tmp_path / "traffic.py"
+    file.write_text(f"import time\n\n{line}\n")
+    (problem,) = load_in_time([str(file)]).problems
+    assert (problem.file, problem.line) == (str(file), 3)
+    assert problem.message == "not imported after 0.3 s; does it wait for something?"

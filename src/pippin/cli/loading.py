@@ -25,7 +25,7 @@ MANY = 100
 def load_policies(files: Sequence[str] | None, config: Path | None) -> tuple[Loaded, list[Place]]:
     """What the policy files declare, and the places of zones. Ends the command if something is wrong with them."""
     from pippin.control.places import expand, places_in
-    from pippin.policy.load import load
+    from pippin.policy.load import load_in_time
     from pippin.zone.problem import Severity
 
     given = policy_files(files)
@@ -38,7 +38,7 @@ def load_policies(files: Sequence[str] | None, config: Path | None) -> tuple[Loa
         names, places = [*given, *settings.policies], expand([*zone_places, *places_in(settings)])
     if not names:
         fail("no policies: name a policy file (.py), or a configuration that does", USAGE)
-    loaded = load(names)
+    loaded = load_in_time(names)
     for problem in loaded.problems:
         if problem.severity is Severity.ERROR:
             typer.echo(str(problem), err=True)

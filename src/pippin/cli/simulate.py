@@ -26,7 +26,9 @@ def simulate(
     ] = None,
     query_log: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(metavar="FILE", help="A query log of BIND, PowerDNS or CoreDNS, or JSON lines.", show_default=False),
+        typer.Option(
+            metavar="FILE", help="A query log of BIND, PowerDNS or CoreDNS, or JSON lines.", show_default=False
+        ),
     ] = None,
     failing: Annotated[
         Optional[list[str]],  # noqa: UP045

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from pippin.policy.checks import JSONLoad, PrometheusLoad
-from pippin.policy.load import Loaded, load
+from pippin.policy.load import Loaded, load_in_time
 from pippin.policy.pools import Target
 from pippin.policy.protocol import (
     Begin,
@@ -51,7 +51,7 @@ class Checker:
     async def run(self) -> None:
         """Do what the control process says until it says stop, or has been gone for long enough."""
         begin = msgspec.json.decode(await self._reader.readline(), type=Begin)
-        loaded = load(begin.files, begin.sources)
+        loaded = load_in_time(begin.files, begin.sources)
         if loaded.has_errors:
             self._tell(Failed(tuple(map(str, loaded.problems)), loaded.modules))
             return

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from pippin.policy.geo import FIELDS
-from pippin.policy.load import Loaded, load
+from pippin.policy.load import Loaded, load_in_time
 from pippin.policy.purity import facts_read, suspicions
 from pippin.policy.written import Beside
 from pippin.zone.problem import Problem, Severity
@@ -17,7 +17,7 @@ MODULES_LIMIT = 200
 
 def inspect(files: Sequence[str]) -> tuple[Loaded, list[Problem]]:
     """What the files declare, and their problems by place, warnings included."""
-    loaded = load(files)
+    loaded = load_in_time(files)
     problems = list(loaded.problems)
     beside = _modules_beside(files, loaded)
     for file in dict.fromkeys((*files, *loaded.modules)):

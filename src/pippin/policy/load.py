@@ -15,10 +15,12 @@ import sys
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 
 from pippin.policy.checks import CheckError
 from pippin.policy.declared import DeclarationError, read_declared
+from pippin.policy.evaluate import Overrun, Watchdog, place_of
 from pippin.policy.geo import Database, GeoError
 from pippin.policy.networks import Networks, NetworksError, merge
 from pippin.policy.plans import PlanError
@@ -29,6 +31,9 @@ from pippin.policy.written_loops import written_loops
 from pippin.zone.problem import Problem, Severity
 
 MODULE_PREFIX = "pippin_policy_file_"
+
+IMPORT_PATIENCE = 45.0
+"""Seconds for importing all files."""
 
 _PLAIN = (PolicyError, PlanError, CheckError, NetworksError)
 """Errors whose message says everything."""
@@ -104,6 +109,23 @@ def load(files: Sequence[str], kept: Mapping[str, bytes] | None = None) -> Loade
         sources.texts,
         (*problems, *pool_problems),
     )
+
+
+def load_in_time(files: Sequence[str], kept: Mapping[str, bytes] | None = None) -> Loaded:
+    """`load`; in a process's main thread a file that is never done is ended, and it is said where it was."""
+    watchdog = Watchdog()
+    try:
+        result = watchdog.evaluate(partial(load, files, kept), IMPORT_PATIENCE)
+    finally:
+        watchdog.close()
+    if result.value is not None:
+        return result.value
+    assert result.error is not None
+    if not isinstance(result.error, Overrun):
+        raise result.error
+    file, _, line = place_of(result.error).rpartition(":")
+    message = f"not imported after {IMPORT_PATIENCE:g} s; does it wait for something?"
+    return Loaded((), (), Networks({}), (), (), {}, (Problem(file or files[0], int(line or 0), 0, message),))
 
 
 def _run(file: str, sources: Sources) -> Problem | None:
