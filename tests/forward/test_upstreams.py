@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 import time
 
@@ -13,6 +14,7 @@ from pippin.forward.settings import ForwardSettings, parse_upstream
 from pippin.forward.upstream import Upstream as OneUpstream
 from tests.forward.asking import Asking, addresses, run
 from tests.forward.upstreams import HOST, Asked, Upstream, address_for_all, silent
+from tests.peers.server import free_port
 
 
 def forwarding_to(*upstreams: Upstream, **settings: object) -> Asking:
@@ -82,6 +84,32 @@ def test_an_upstream_may_have_an_ipv6_address() -> None:
             asking = Asking(ForwardSettings(upstreams=(f"tcp://{upstream.text}",)))
             assert await answers(asking, 2) == ["192.0.2.1"] * 2
             await asking.close()
+
+    run(test())
+
+
+def test_sockets_of_questions_in_vain_are_closed() -> None:
+    """Nobody answers, nobody is there, and the one who asks goes away."""
+
+    async def test() -> None:
+        async with Upstream(silent) as upstream:
+            gone = free_port()
+            before = len(os.listdir("/proc/self/fd"))
+            for patience in (0.05, 0.7):
+                asking = forwarding_to(upstream, patience=patience)
+                asks = [asyncio.ensure_future(asking.ask(f"h{n}.example.net.")) for n in range(20)]
+                assert {reply.rcode() for reply in await asyncio.gather(*asks)} == {dns.rcode.SERVFAIL}
+                asks = [asyncio.ensure_future(asking.ask(f"g{n}.example.net.")) for n in range(20)]
+                await asyncio.sleep(0.02)
+                asking.pipeline.close()
+                await asking.close()
+                await asyncio.wait(asks, timeout=0.1)
+                for task in asks:
+                    task.cancel()
+            asking = Asking(ForwardSettings(upstreams=(f"{HOST}:{gone}",)))
+            assert (await asking.ask("www.example.net.")).rcode() == dns.rcode.SERVFAIL
+            await asking.close()
+            assert len(os.listdir("/proc/self/fd")) == before
 
     run(test())
 

@@ -69,6 +69,9 @@ class Exchange:
         return self.reply.result() if self.reply.done() and self.reply.exception() is None else None
 
     def close(self) -> None:
+        """Also if it is closed already."""
+        if self._socket.fileno() < 0:
+            return
         if self._timer is not None:
             self._timer.cancel()
         self._loop.remove_reader(self._socket.fileno())

@@ -78,7 +78,9 @@ class Group:
                 except Useless as error:
                     ede = self._explain(error, ede)
             else:
-                running[loop.create_task(self._ask_one(upstream, question, read, exchange, began))] = upstream
+                task = loop.create_task(self._ask_one(upstream, question, read, exchange, began))
+                task.add_done_callback(lambda _: exchange.close())  # it may be cancelled before it has begun
+                running[task] = upstream
                 if exchange.reply.done():
                     plan = chain([(None, wait)], plan)  # it is asked in another way now
                 else:
