@@ -42,8 +42,10 @@ def tables(database_url: str) -> Iterator[Tables]:
     tables.close()
 
 
-def write_configuration(folder: Path, *urls: str, more: str = "", source: str = "", ttl: int = CACHE_TTL) -> str:
-    """Live sources beside a zone from a file, `static`."""
+def write_configuration(
+    folder: Path, *urls: str, more: str = "", source: str = "timeout = 5", ttl: int = CACHE_TTL
+) -> str:
+    """Live sources beside a zone from a file, `static`; with more patience than they have by themselves."""
     write_zone(folder / "static.zone", "static")
     sources = (
         f'[[source]]\nurl = "{url}"\nmode = "live"\ncache_ttl = {ttl}\n{source}\n' for url in urls
@@ -198,7 +200,7 @@ def test_locked_table_gives_stale_answers_in_time_and_holds_up_nothing_else(tmp_
     tables.add_zone("one.test")
     configuration = write_configuration(tmp_path, tables.url, source="timeout = 0.3\nconcurrency = 2")
     with running(tmp_path, "-c", configuration) as server:
-        assert shown(reply_of(server, "www.one.test")) == "NOERROR 192.0.2.10"
+        wait_until(lambda: shown(reply_of(server, "www.one.test")) == "NOERROR 192.0.2.10", "it is known")
         time.sleep(CACHE_TTL + 0.1)
         with locked(tables), Load(server.port, ["www.static"]) as load:
             began = time.monotonic()
