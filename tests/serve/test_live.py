@@ -236,6 +236,28 @@ def test_questions_past_the_end_of_the_line_are_dropped_and_counted(monkeypatch:
     run(work)
 
 
+def test_when_the_line_is_full_only_what_needs_no_look_up_is_queued(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "IN_LINE", 2)
+
+    async def work() -> None:
+        source = Memory()
+        live = await opened(source, loaded=Zones([compiled("z. 60 SOA a. b. 1 2 3 4 5\nz. 60 NS a.", "z.")]))
+        await ask(live, "www.one.test")
+        assert live.admits(question("new.one.test"))
+        source.gate.clear()
+        asking = [asyncio.create_task(live.handle(question(f"n{n}.one.test"))) for n in range(2)]
+        await until(lambda: source.running)
+        admitted = [name for name in ("new.one.test", "www.one.test", "WWW.z") if live.admits(question(name))]
+        assert admitted == ["www.one.test", "WWW.z"]
+        assert live.dropped == 1
+        source.gate.set()
+        await asyncio.gather(*asking)
+        assert live.admits(question("new.one.test"))
+        live.close()
+
+    run(work)
+
+
 def test_who_waits_for_longer_than_the_limit_gets_servfail_and_what_comes_late_is_remembered() -> None:
     async def work() -> None:
         source = Memory()
