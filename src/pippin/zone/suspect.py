@@ -111,8 +111,8 @@ class _Index:
 def _differing_ttls(zone: _Index) -> Iterator[Suspicion]:
     for types in zone.owners.values():
         for rdtype, records in types.items():
-            if rdtype == _RRSIG:
-                continue  # each belongs to the RRset it covers
+            if len(records) == 1 or rdtype == _RRSIG:
+                continue  # signatures each belong to the RRset they cover
             lowest = min(record.ttl for record in records)
             odd = next((record for record in records if record.ttl != records[0].ttl), None)
             if odd is not None:
@@ -183,6 +183,8 @@ def _glueless(zone: _Index) -> Iterator[Suspicion]:
 
 def _occluded(zone: _Index) -> Iterator[Suspicion]:
     """Records that no query can reach (RFC 2136 section 7.18 calls them so)."""
+    if not any((name != zone.origin and _NS in types) or _DNAME in types for name, types in zone.owners.items()):
+        return
     servers = {record.rdata.lower() for record in zone.of_type(_NS)}
     for name, types in zone.owners.items():
         dname = zone.dname_above(name)
@@ -228,7 +230,9 @@ def _wildcards(zone: _Index) -> Iterator[Suspicion]:
 def _loops(zone: _Index) -> Iterator[Suspicion]:
     """Aliases that lead back to themselves; each loop is told once, at one of its records."""
     done: set[bytes] = set()
-    for start in zone.owners:
+    for start, types in zone.owners.items():
+        if _CNAME not in types:
+            continue
         path: list[bytes] = []
         name: bytes | None = start
         while name is not None and name not in done and _CNAME in zone.types(name):
