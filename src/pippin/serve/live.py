@@ -154,8 +154,7 @@ class Live:
 
     async def start(self) -> None:
         """`LookUpError` if a source can never be asked: a driver is missing."""
-        for source in self._sources:
-            await source.start()
+        await asyncio.gather(*(source.start() for source in self._sources))
 
     def admits(self, query: Query) -> bool:
         """False: it would be dropped, so it need not stand in the queue first; it has been counted.
