@@ -33,6 +33,7 @@ NAMES = (
     ("alias.signed.example.", "A"), ("x.sub.signed.example.", "A"), ("a.b.c.signed.example.", "RRSIG"),
     ("steered.plain.example.", "A"), ("steered.plain.example.", "MX"), ("a.b.cdn.plain.example.", "AAAA"),
     ("elsewhere.net.", "A"), (".", "NS"), ("plain.example.", "AXFR"), ("plain.example.", "IXFR"),
+    ("x.broken.plain.example.", "A"), ("broken.plain.example.", "DS"),
 )  # fmt: skip
 
 

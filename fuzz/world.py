@@ -13,8 +13,10 @@ import dns.rdatatype
 
 from pippin.engine import records
 from pippin.engine.compile import compile_zone
+from pippin.engine.not_ready import not_ready_image
 
 SEED = 0x5EED
+NOT_READY = "broken.plain.example."
 NOW = 1_800_000_000
 
 PLAIN = """
@@ -112,6 +114,8 @@ def compiled() -> tuple[bytes, list[int]]:
             raise ValueError(f"{origin}: {findings}")
         bases.append(len(memory))
         memory += image + bytes(-len(image) % 8)
+    bases.append(len(memory))
+    memory += not_ready_image(dns.name.from_text(NOT_READY).to_wire(), SEED)
     return bytes(memory), bases
 
 
