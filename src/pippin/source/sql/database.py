@@ -55,7 +55,7 @@ class SQLDatabase:
         self._listener: Any = None
         self._told: list[str] = []
         self._names: dict[Id, frozenset[str] | None] = {}
-        self._plainly_named: set[Id] = set()
+        self._has_odd_names: dict[Id, bool] = {}
         self._watched: Connection | None = None
         self._data_version: int | None = None
         self._inode = 0
@@ -64,7 +64,7 @@ class SQLDatabase:
         self._statements = None
         self._data_version = None
         self._names.clear()
-        self._plainly_named.clear()
+        self._has_odd_names.clear()
         if self._listener is not None:
             self._listener.close()
             self._listener = None
@@ -223,10 +223,11 @@ class SQLDatabase:
             return None
         rows = self._rows(domain, "")
         with self._session() as (connection, statements):
-            if domain.id not in self._plainly_named:
-                if connection.execute(statements.odd_names, {"id": domain.id}).scalar_one():
-                    return None
-                self._plainly_named.add(domain.id)  # a row with another name from now on is told of
+            if domain.id not in self._has_odd_names:  # rows that get one from now on are told of
+                odd = connection.execute(statements.odd_names, {"id": domain.id}).scalar_one()
+                self._has_odd_names[domain.id] = odd
+            if self._has_odd_names[domain.id]:
+                return None
             lines = connection.execute(statements.lines_of_names, {"id": domain.id, "names": list(names)})
             rows.add(lines.scalars())
         fresh = rows.loaded()
@@ -275,12 +276,12 @@ class SQLDatabase:
         for number, names in filter(None, map(triggers.parse_message, told)):
             if names is None or not all(map(_PLAIN_NAME.fullmatch, names)):
                 self._names[number] = None
-                self._plainly_named.discard(number)
+                self._has_odd_names.pop(number, None)
             elif (before := self._names.get(number, frozenset())) is not None:
                 self._names[number] = before | names
         if triggers.EVERYTHING in told:
             self._names.clear()
-            self._plainly_named.clear()
+            self._has_odd_names.clear()
             return None
         return set(self._names)
 
