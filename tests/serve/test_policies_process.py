@@ -81,11 +81,11 @@ def www():
     return PASS
 """
 
-GENEROUS_MEDIAN = 20_000
+GENEROUS_MEDIAN = 100_000
 """Microseconds, whatever it was without load."""
 
-GENEROUS = 0.5
-"""Seconds: fifty times the budget of an evaluation."""
+GENEROUS = 3.0
+"""Seconds. Without an end to the loop there would be no answer at all, so machines may be busy."""
 
 
 class Led:
