@@ -15,7 +15,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -89,6 +89,7 @@ def network(*names: str) -> Iterator[dict[str, Machine]]:
 
 
 def _build(names: Sequence[str], stack: ExitStack) -> dict[str, Machine]:
+    _forget_strays()
     prefix = f"pippin{os.getpid()}-{next(_numbers)}"
     switch = f"{prefix}-switch"
     _make_namespace(switch, stack)
@@ -106,6 +107,15 @@ def _build(names: Sequence[str], stack: ExitStack) -> dict[str, Machine]:
             _ip("-n", machine.name, "link", "set", link, "up")
         machines[name] = machine
     return machines
+
+
+def _forget_strays() -> None:
+    """Test runs that were killed leave namespaces behind."""
+    for path in NAMESPACES.glob("pippin*-*"):
+        owner = path.name.removeprefix("pippin").partition("-")[0]
+        if owner.isdecimal() and not Path("/proc", owner).exists():
+            with suppress(subprocess.CalledProcessError):  # another run was quicker
+                _ip("netns", "delete", path.name)
 
 
 def _make_namespace(name: str, stack: ExitStack) -> None:
