@@ -100,6 +100,8 @@ def test_looked_up_or_loaded_the_answers_are_the_same(tables: Tables) -> None:
                 continue
             found = told(world.responders[0].finish(world.query(question), CLIENT, NOW, True, reply))
             assert found == oracle, show(texts, question, found, oracle, ())
+            records = [*found.answer, *found.authority, *found.additional]
+            assert reply.ttl == min((ttl for _, ttl, _, _ in records), default=0), question
         assert problems == []
 
     same()

@@ -1,9 +1,10 @@
 """A question -> its answer, from a source that is asked name by name.
 
 What stands at the name, at the names above it and at the wildcards there is looked up, compiled into a zone of that
-alone, and answered from by the algorithm that answers for loaded zones too (`zone/answer.py`). Where that asks for a
-name that has not been looked up (the target of an alias, a mail server's address), it is looked up, and the algorithm
-begins again. So what comes out is what the whole zone would give.
+alone, and answered from: by the engine if that is all it takes (`live_engine.py`), else by the algorithm that answers
+for loaded zones too (`zone/answer.py`). Where that asks for a name that has not been looked up (the target of an alias,
+a mail server's address), it is looked up, and the algorithm begins again. So what comes out is what the whole zone
+would give.
 
 Blocks; called by many threads at once. Nothing here remembers answers.
 """
@@ -24,6 +25,7 @@ from pippin.engine.compile import compile_zone
 from pippin.engine.records import HEADER, record_at
 from pippin.query.compose import compose
 from pippin.query.reply import Reply
+from pippin.serve.live_engine import EMPTY, SIGNED, LiveEngine, prepared
 from pippin.source.live import NAMES_LIMIT, LiveZone, Looked, LookUp, LookUpError
 from pippin.zone.answer import CHAIN_LIMIT, Zones, answer
 from pippin.zone.check import Finding, check
@@ -45,9 +47,6 @@ REPORTS_KEPT = 1000
 INVALID_DATA = 24
 """Extended DNS error (RFC 8914 section 4.25)."""
 
-EMPTY = 65534
-"""A type no record has (private use, RFC 6895 section 3.1): its mark makes the node of a name that owns nothing."""
-
 CONTENT, EXISTENCE = 0, -1
 """Why a name is looked at, where that is not for a type that decides about the names below it."""
 
@@ -57,7 +56,6 @@ FILE, FILE_AT = Struct("<H"), 12
 LONGEST_ABOVE = 253
 """Octets of a name below which there is room for a wildcard."""
 
-_SIGNED = frozenset({dns.rdatatype.RRSIG, dns.rdatatype.NSEC, dns.rdatatype.NSEC3, dns.rdatatype.NSEC3PARAM})
 _NOT_SIGNED = (
     "{}: the zone is signed, and what does not exist cannot be proved name by name (RFC 4035 section 3.1.3); load it "
     "(mode = \"load\")"
@@ -76,6 +74,7 @@ class LiveAnswers:
         self._look_up = look_up
         self._report = report
         self._clock = clock
+        self._engine = LiveEngine()
         self._lock = Lock()
         self._zones: OrderedDict[bytes, tuple[LiveZone | None, float]] = OrderedDict()
         self._reported: set[tuple[str, int, str]] = set()
@@ -165,9 +164,16 @@ class LiveAnswers:
         self._report(problem)
 
     def _answer(self, name: bytes, qtype: int, deadline: float, guess: bool) -> Reply | None:
-        if self.deepest_zone(name, deadline, guess) is None:
+        zone = self.deepest_zone(name, deadline, guess)
+        if zone is None:
             return None
+        names = list(way_up(name, zone.origin))
+        looked = self.records(zone, names, deadline, guess)
+        image = prepared(looked, zone.origin)
+        if image is not None and (reply := self._engine.answer(image, zone.origin, name, qtype)) is not None:
+            return reply
         zones = _LiveZones(self, deadline, guess)
+        zones.know(zone, names, looked, image)
         question = dns.name.from_wire(name, 0)[0]
         try:
             for _ in range(ROUNDS):
@@ -207,6 +213,11 @@ class _LiveZones(Zones):
         self._parts: dict[bytes, _Part] = {}
         self.asked: set[dns.name.Name] = set()
         """The name asked for, and those that aliases led to."""
+
+    def know(self, zone: LiveZone, names: Sequence[bytes], looked: Looked, image: bytes | None) -> None:
+        """What has been looked up, and its image if nothing is wrong with it."""
+        part = self._parts[zone.origin] = _Part(zone, self._source, self.asked)
+        part.know(names, looked, image)
 
     def begin(self) -> None:
         self.asked.clear()
@@ -259,22 +270,20 @@ class _Part:
 
     def want(self, name: dns.name.Name) -> None:
         """Have a name looked up with everything that decides about it: cuts and DNAMEs above, wildcards."""
-        with_wildcards = name in self._asked
-        wire = _wire(name)
-        for suffix in suffixes(wire):
-            needed = [suffix]
-            if with_wildcards and suffix != wire and len(suffix) <= LONGEST_ABOVE:
-                needed.append(_WILDCARD + suffix)
-            self.wanted |= dict.fromkeys(one for one in needed if one not in self._known)
-            if suffix == self._zone.origin:
-                return
+        way = way_up(_wire(name), self._zone.origin, with_wildcards=name in self._asked)
+        self.wanted |= dict.fromkeys(one for one in way if one not in self._known)
 
     def look_up(self, deadline: float, guess: bool) -> None:
         names = list(self.wanted)
-        self._known.update(names)  # also those past the limit: addresses that an answer can do without
         self.wanted.clear()
-        self._looked.append(self._source.records(self._zone, names[:NAMES_LIMIT], deadline, guess))
-        self._view = None
+        looked = self._source.records(self._zone, names[:NAMES_LIMIT], deadline, guess)
+        self.know(names, looked, None)  # also those past the limit: addresses that an answer can do without
+
+    def know(self, names: Sequence[bytes], looked: Looked, image: bytes | None) -> None:
+        """What stands at these names; if it is the first that is known, its image too."""
+        self._known.update(names)
+        self._looked.append(looked)
+        self._view = None if image is None else _View(image, self)
 
     def view(self) -> Zone:
         if self._view is None:
@@ -327,7 +336,7 @@ class _Part:
                 length, rdtype, _, size, _, line, column, _ = HEADER.unpack_from(stream, at)
                 begin, at = at, at + HEADER.size + length + size
                 owner = stream[begin + HEADER.size : begin + HEADER.size + length].lower()
-                if rdtype in _SIGNED:
+                if rdtype in SIGNED:
                     kind = dns.rdatatype.to_text(dns.rdatatype.RdataType.make(rdtype))
                     problem = looked.locate(Problem("", line, column, _NOT_SIGNED.format(kind)))
                     if owner == self._zone.origin:
@@ -386,6 +395,16 @@ def suffixes(name: bytes) -> Iterator[bytes]:
         yield name
         name = name[1 + name[0] :]
     yield name
+
+
+def way_up(name: bytes, origin: bytes, with_wildcards: bool = True) -> Iterator[bytes]:
+    """The name and the names above it, up to the origin of its zone, each of those with the wildcard below it."""
+    for suffix in suffixes(name):
+        yield suffix
+        if with_wildcards and suffix != name and len(suffix) <= LONGEST_ABOVE:
+            yield _WILDCARD + suffix
+        if suffix == origin:
+            return
 
 
 def _wire(name: dns.name.Name) -> bytes:
