@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +20,8 @@ import dns.rcode
 import pytest
 import sqlalchemy as sql
 
+from pippin.control.following import Watched
+from pippin.serve.loop import run_loop
 from pippin.source.sql.connection import open_engine
 from pippin.source.url import parse_url
 from tests.control.running import Running, running, wait_until, write_zone
@@ -391,3 +395,27 @@ def test_commands_take_databases(tmp_path: Path) -> None:
     assert pippin("serve", "--database", "zones.db").returncode == 2
     assert pippin("check", "--database", "sqlite:///nowhere.db").returncode == 1
     tables.close()
+
+
+def test_descriptor_that_its_owner_closes_is_not_mixed_up_with_the_next_file_of_that_number() -> None:
+    async def run() -> None:
+        ours, theirs = socket.socketpair()
+        number = ours.fileno()
+        told = asyncio.Event()
+        watched = Watched(number, told.set)
+        ours.close()  # as a driver does in its thread when a connection fails
+        one, other = socket.socketpair()
+        assert number in (one.fileno(), other.fileno())
+        reader, writer = await asyncio.open_connection(sock=one if one.fileno() == number else other)
+        theirs.close()
+        async with asyncio.timeout(5):
+            await told.wait()
+        watched.end()
+        rest = other if one.fileno() == number else one
+        rest.sendall(b"still there\n")
+        async with asyncio.timeout(5):
+            assert await reader.readline() == b"still there\n"
+        writer.close()
+        rest.close()
+
+    run_loop(run())

@@ -8,6 +8,7 @@ tries again, more and more rarely, and then finds out what it has missed by comp
 from __future__ import annotations
 
 import asyncio
+import os
 import queue
 import threading
 import time
@@ -94,7 +95,7 @@ class Follower:
         self._is_open = False
         self._listens = False
         self._news = asyncio.Event()
-        self._watched = -1
+        self._watched: Watched | None = None
         self._domains: dict[Id, Domain] = {}
         self._tokens: dict[str, str] = {}
         self._sizes: dict[str, int] = {}
@@ -217,20 +218,16 @@ class Follower:
         return HEARTBEAT if self._listens else self._interval()
 
     def _watch(self) -> None:
-        number = self._database.fileno() if self._database is not None else -1
-        if number >= 0:
-            asyncio.get_running_loop().add_reader(number, self._readable, number)
-            self._watched = number
-
-    def _readable(self, number: int) -> None:
         """There is news, or the connection has been cut: either way it is read in the thread, not here."""
         self._unwatch()
-        self._news.set()
+        number = self._database.fileno() if self._database is not None else -1
+        if number >= 0:
+            self._watched = Watched(number, self._news.set)
 
     def _unwatch(self) -> None:
-        if self._watched >= 0:
-            asyncio.get_running_loop().remove_reader(self._watched)
-            self._watched = -1
+        if self._watched is not None:
+            self._watched.end()
+            self._watched = None
 
     # ---- what has changed
 
@@ -497,6 +494,30 @@ def _some(zones: _Ready) -> list[tuple[Domain, str, Prepared]]:
         if time.monotonic() >= end:
             break
     return ready
+
+
+class Watched:
+    """Calls `readable` once when there is something to read from a file, or its other end is gone. `end` it.
+
+    It has a descriptor of its own: the driver may close its one at any time, in its thread, and the number be that of
+    another file before this loop hears of it.
+    """
+
+    def __init__(self, number: int, readable: Callable[[], None]) -> None:
+        self._readable = readable
+        self._loop = asyncio.get_running_loop()
+        self._number = os.dup(number)
+        self._loop.add_reader(self._number, self._on_readable)
+
+    def _on_readable(self) -> None:
+        self.end()
+        self._readable()
+
+    def end(self) -> None:
+        if self._number >= 0:
+            self._loop.remove_reader(self._number)
+            os.close(self._number)
+            self._number = -1
 
 
 class _Thread:
