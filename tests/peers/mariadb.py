@@ -18,13 +18,14 @@ def running_mariadb(machine: Machine | None = None) -> Iterator[DatabaseServer]:
 
     def prepare(folder: Path, port: int) -> Sequence[str]:
         return [
-            *(install, "--no-defaults", f"--datadir={folder}/data", "--skip-test-db"),
+            *(install, "--no-defaults", f"--datadir={folder}/data", f"--tmpdir={folder}", "--skip-test-db"),
             *("--auth-root-authentication-method=normal", "--innodb-flush-log-at-trx-commit=2"),
         ]
 
     def serve(folder: Path, port: int) -> Sequence[str]:
         return [
             *(mariadbd, "--no-defaults", f"--datadir={folder}/data", f"--socket={folder}/socket"),
+            f"--tmpdir={folder}",  # a server that starts removes what looks left over there, also what another one uses
             *(f"--port={port}", f"--bind-address={'*' if machine else HOST}", f"--pid-file={folder}/pid"),
             *("--innodb-buffer-pool-size=32M", "--innodb-flush-log-at-trx-commit=2", "--skip-log-bin"),
         ]
