@@ -38,6 +38,9 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="small zones, 1 round of 1 s: does everything run?")
     parser.add_argument("--json", type=Path, help="results file (default: build/bench.json)")
     parser.add_argument("--docs", type=Path, help="folder for benchmarks.md (default when all is asked: docs)")
+    parser.add_argument(
+        "--add", action="store_true", help="keep what the results file has of other questions"
+    )
     parser.add_argument("--render", action="store_true", help="only write the docs from the results file")
     parser.add_argument("--cache", type=Path, default=Path(gettempdir(), "pippin-bench"), help="zones and streams")
     parser.add_argument("--server-cpu", type=int, default=0, help="core of the server (default: 0)")
@@ -62,6 +65,17 @@ def revision() -> str:
     return done.stdout.strip()
 
 
+def measured(options: argparse.Namespace) -> dict[str, Any]:
+    """How and when a question was asked."""
+    return {
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "revision": revision(),
+        "seconds": options.seconds,
+        "rounds": options.rounds,
+        "quick": options.quick,
+    }
+
+
 def render(options: argparse.Namespace, run: dict[str, Any], folder: Path) -> None:
     """Write the page and the plot."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -76,18 +90,9 @@ def measure(options: argparse.Namespace, console: Console, results_file: Path) -
     for name in options.servers:
         if name not in servers:
             console.print(f"{name} is not installed here, or does not start; left out", style="yellow")
-    run: dict[str, Any] = {
-        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "revision": revision(),
-        "machine": machine.describe(servers),
-        "settings": {
-            "seconds": options.seconds,
-            "rounds": options.rounds,
-            "seed": options.seed,
-            "quick": options.quick,
-        },
-        "questions": [],
-    }
+    run: dict[str, Any] = {"machine": machine.describe(servers), "questions": []}
+    if options.add and results_file.exists():
+        run["questions"] = results.read(results_file)["questions"]
     options.cache.mkdir(parents=True, exist_ok=True)
     scratch = Path(mkdtemp(prefix="run-", dir=options.cache))  # same file system: zones are linked
     try:
@@ -109,9 +114,10 @@ def measure(options: argparse.Namespace, console: Console, results_file: Path) -
                     client_cpus={options.client_cpu},
                     say=say,
                 )
-                run["questions"].append(results.as_data(question, question.ask(bench)))
+                outcome = results.as_data(question, question.ask(bench)) | {"measured": measured(options)}
+                results.put(run, outcome, [question.name for question in QUESTIONS])
                 results.write(results_file, run)
-                report.show(console, run["questions"][-1])
+                report.show(console, outcome)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return run

@@ -49,20 +49,23 @@ def show(console: Console, question: Mapping[str, Any]) -> None:
 
 def markdown(run: Mapping[str, Any], plot: str) -> str:
     """The page docs/benchmarks.md."""
-    machine, settings = run["machine"], run["settings"]
+    machine, questions = run["machine"], run["questions"]
+    dates = sorted(question["measured"]["date"] for question in questions)
+    revisions = list(dict.fromkeys(question["measured"]["revision"] for question in questions))
+    is_quick = any(question["measured"]["quick"] for question in questions)
     lines = [
         "# Benchmarks",
         "",
         "Written by `make bench`; do not edit. How each figure is measured is told in `bench/measure.py`, the settings",
         "of every server are in `bench/peers/`. Absolute figures belong to this machine; the ratios are the result.",
         "",
-        f"- Date: {run['date']}; revision `{run['revision']}`",
+        f"- Date: {dates[0]} to {dates[-1]}; revision {', '.join(f'`{revision}`' for revision in revisions)}",
         f"- Machine: {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB,"
         f" Linux {machine['kernel']}",
         f"- Programs: {'; '.join(f'{name}: {text}' for name, text in machine['versions'].items() if text)}",
-        f"- Each server with one worker pinned to one core, dnsperf on the other; {settings['rounds']} rounds of"
-        f" {settings['seconds']:g} s in turns; medians, smallest and biggest value in brackets."
-        + (" **Quick run with small zones: not the figures to quote.**" if settings["quick"] else ""),
+        "- Each server with one worker pinned to one core, dnsperf on the other, in turns; medians of the rounds,"
+        " smallest and biggest value in brackets."
+        + (" **Quick run with small zones: not the figures to quote.**" if is_quick else ""),
         "- CPU per answer is the time of all the server's processes, user and system, divided by the answers that"
         " dnsperf counted. Where the core is busy well below 100 %, dnsperf was the limit: answers per second then tell"
         " about dnsperf, the CPU time per answer still about the server.",
@@ -72,13 +75,15 @@ def markdown(run: Mapping[str, Any], plot: str) -> str:
         f"![CPU time per answer]({plot})",
         "",
     ]
-    for question in run["questions"]:
+    for question in questions:
         rows = rows_of(question)
+        asked = question["measured"]
         figures = question["figures"]
         lines += [
             f"## {question['title']}",
             "",
-            f"`python -m bench --question {question['name']}`",
+            f"`python -m bench --question {question['name']}`, {asked['rounds']} rounds of {asked['seconds']:g} s, "
+            f"revision `{asked['revision']}`",
             "",
             "| server | " + " | ".join(figure["heading"] for figure in figures) + " |",
             "|---|" + "---:|" * len(figures),

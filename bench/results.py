@@ -62,6 +62,12 @@ def as_data(question: Question, rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
+def put(run: dict[str, Any], outcome: dict[str, Any], order: Sequence[str]) -> None:
+    """Add one question's outcome to a run, in the place of an older one; questions stay in `order`."""
+    known = {question["name"]: question for question in run["questions"]} | {outcome["name"]: outcome}
+    run["questions"] = [known[name] for name in order if name in known]
+
+
 def rows_of(question: Mapping[str, Any]) -> list[Row]:
     """The rows of a question read from JSON."""
     return [Row(row["server"], row["figures"], row["note"]) for row in question["rows"]]

@@ -7,7 +7,7 @@ from bench.proc import stat_fields
 from bench.question import RATE_FIGURES, Question, Row, Target
 from bench.questions import QUESTIONS
 from bench.report import markdown
-from bench.results import as_data, ratios, read, verdict, write
+from bench.results import as_data, put, ratios, read, verdict, write
 
 
 def row(server, *values):
@@ -20,13 +20,14 @@ QUESTION = Question(
 )
 
 
+def measured(date, revision):
+    return {"date": date, "revision": revision, "seconds": 5.0, "rounds": 3, "quick": False}
+
+
 def run():
     return {
-        "date": "2026-01-01",
-        "revision": "abc",
         "machine": {"cpu": "a", "cores": 2, "kernel": "6", "memory_gib": 1, "versions": {"nsd": "NSD 4.6.1"}},
-        "settings": {"seconds": 5.0, "rounds": 3, "seed": 1, "quick": False},
-        "questions": [as_data(QUESTION, ROWS)],
+        "questions": [as_data(QUESTION, ROWS) | {"measured": measured("2026-01-01", "abc")}],
     }
 
 
@@ -54,6 +55,21 @@ def test_the_page_has_every_server_and_every_note():
     assert "| pippin | - | 5.20 (5.00-9.00) |" in page
     assert "- gdnsd: serves no signed zones" in page
     assert "![CPU time per answer](plot.svg)" in page
+
+
+def test_one_question_asked_again_takes_the_place_of_its_old_outcome():
+    later = run()
+    again = as_data(QUESTION, ROWS[:2]) | {"measured": measured("2026-01-03", "def")}
+    other = again | {"name": "other"}
+    put(later, other, ["other", "mixed"])
+    put(later, again, ["other", "mixed"])
+    assert later["questions"] == [other, again]
+    page = markdown(later, "plot.svg")
+    assert "2026-01-03 to 2026-01-03; revision `def`" in page
+    put(later, run()["questions"][0], ["other", "mixed"])
+    page = markdown(later, "plot.svg")
+    assert "2026-01-01 to 2026-01-03; revision `def`, `abc`" in page
+    assert "`python -m bench --question mixed`, 3 rounds of 5 s, revision `abc`" in page
 
 
 def test_the_plot_is_well_formed():
