@@ -238,6 +238,23 @@ def test_connections_that_were_cut_are_opened_anew(kind: str, request: pytest.Fi
     look_up.close()
 
 
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
+def test_a_database_that_was_started_again_is_not_missed(kind: str, request: pytest.FixtureRequest) -> None:
+    server: DatabaseServer = request.getfixturevalue(kind)
+    tables = Tables(server.new_database(), triggers=False)
+    tables.add_zone("one.test")
+    look_up = SQLLookUp(LiveSettings(tables.url, timeout=5))
+    zone = zone_of(look_up, "one.test")
+    look_up._idle += [look_up._connection() for _ in range(3)]
+    tables.close()
+    server.kill()
+    server.start()
+    assert owners(look_up, zone, "www.one.test") == [("www.one.test.", 1)]
+    assert len(look_up._idle) == 1
+    look_up.close()
+    assert not look_up._idle
+
+
 def test_what_is_no_such_database_is_said(tmp_path: Path) -> None:
     path = tmp_path / "other.db"
     engine = sql.create_engine(f"sqlite:///{path}")

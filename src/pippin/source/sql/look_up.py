@@ -4,6 +4,9 @@ Every statement names names, so that the index on them (`records.name`, `domains
 looked for as PowerDNS writes them: lower case, without the last dot, other characters than letters, digits and
 punctuation as \\DDD. A name that exists only because there are names below it is found by the row that PowerDNS writes
 for it, which has no type.
+
+SQLAlchemy writes the statements and opens the connections. They are executed past it, for what it does around a
+statement takes longer than a database to find five rows by their names.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from typing import Any
 
 import sqlalchemy as sql
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import PoolProxiedConnection
 
 from pippin.source.live import RECORDS_LIMIT, LiveSettings, LiveZone, Looked, LookUpError, Unreadable
 from pippin.source.sql.connection import Limits, explained, open_engine
@@ -34,8 +38,16 @@ _TIMED_OUT = {
 }
 
 
+class _Cut(Exception):
+    """The connection has been cut, maybe long ago."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 class SQLLookUp:
-    """`LookUp` for an SQL database. Every thread that calls has a connection of its own from the pool."""
+    """`LookUp` for an SQL database. Every thread that calls has a connection of its own meanwhile."""
 
     def __init__(self, settings: LiveSettings) -> None:
         """`LookUpError` if the driver is missing or the URL is none."""
@@ -50,10 +62,14 @@ class SQLLookUp:
             self._engine = open_engine(self._url, limits=limits)
         except DatabaseError as error:
             raise LookUpError(str(error)) from None
+        self._driver_error = self._engine.dialect.loaded_dbapi.Error
         if self._url.scheme == "mysql":
             sql.event.listen(self._engine, "connect", _LimitStatements(settings.timeout))
         self._statements: Statements | None = None
         self._written: dict[tuple[str, int], Written] = {}
+        self._idle: list[tuple[PoolProxiedConnection, Any]] = []
+        """Connections that nobody uses now, each with its cursor."""
+        self._is_over = False
 
     def zones(self, names: Sequence[bytes]) -> Sequence[LiveZone]:
         spelled = {_spelled(name): name for name in names}
@@ -111,6 +127,8 @@ class SQLLookUp:
         return Looked(bytes(loaded.records), tuple(empty), tuple(unreadable), loaded.locate, tuple(origins))
 
     def close(self) -> None:
+        self._is_over = True
+        self._close_idle()
         self._engine.dispose()
 
     def _execute(self, which: str, names: Iterable[str]) -> Sequence[Any]:
@@ -120,31 +138,72 @@ class SQLLookUp:
             with explained(self._url):
                 try:
                     return self._ask(which, listed)
-                except DBAPIError as error:
-                    if self._has_timed_out(error):
-                        raise LookUpError(f"{self._url}: no answer in time", timed_out=True) from None
-                    if not error.connection_invalidated:
-                        raise
-                return self._ask(which, listed)
+                except _Cut:
+                    self._close_idle()  # they may be cut as well
+                try:
+                    return self._ask(which, listed)
+                except _Cut as cut:
+                    raise cut.error from None
         except DatabaseError as error:
             self._statements = None  # what comes back may be another version of the schema
             self._written.clear()
             raise LookUpError(str(error)) from None
 
     def _ask(self, which: str, names: list[str]) -> Sequence[Any]:
-        with self._engine.connect() as connection:
-            if self._statements is None:
+        try:
+            written = self._written.get((which, len(names))) or self._write(which, len(names))
+            connection, cursor = self._connection()
+        except (DBAPIError, self._driver_error) as error:
+            raise self._too_slow(error) or error from None
+        is_usable = False
+        try:
+            cursor.execute(written.text, written.values(names))
+            rows: Sequence[Any] = cursor.fetchall()
+            is_usable = not self._is_over
+        except self._driver_error as error:
+            is_cut = self._engine.dialect.is_disconnect(error, connection, cursor)
+            raise self._too_slow(error) or (_Cut(error) if is_cut else error) from None
+        finally:
+            if is_usable:
+                self._idle.append((connection, cursor))
+            else:
+                connection.close()
+        return rows
+
+    def _connection(self) -> tuple[PoolProxiedConnection, Any]:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            connection = self._engine.raw_connection()
+            connection.detach()
+            return connection, connection.cursor()
+
+    def _close_idle(self) -> None:
+        while True:
+            try:
+                connection, _ = self._idle.pop()
+            except IndexError:
+                return
+            connection.close()
+
+    def _write(self, which: str, count: int) -> Written:
+        statements = self._statements
+        if statements is None:
+            with self._engine.connect() as connection:
+                connection.detach()  # it would wait in the pool until it is cut
                 try:
-                    self._statements = statements_for(connection)
+                    statements = self._statements = statements_for(connection)
                 except WrongSchema as error:
                     raise LookUpError(f"{self._url}: {error}") from None
-            if (written := self._written.get((which, len(names)))) is None:
-                written = Written(getattr(self._statements, which), len(names), self._engine.dialect)
-                self._written[which, len(names)] = written
-            return connection.exec_driver_sql(written.text, written.values(names)).all()
+        written = self._written[which, count] = Written(getattr(statements, which), count, self._engine.dialect)
+        return written
 
-    def _has_timed_out(self, error: DBAPIError) -> bool:
-        original = error.orig
+    def _too_slow(self, error: Exception) -> LookUpError | None:
+        if not self._has_timed_out(error.orig if isinstance(error, DBAPIError) else error):
+            return None
+        return LookUpError(f"{self._url}: no answer in time", timed_out=True)
+
+    def _has_timed_out(self, original: BaseException | None) -> bool:
         if isinstance(original, sqlite3.OperationalError):
             return getattr(original, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
         if self._url.scheme == "postgresql":
