@@ -1,10 +1,9 @@
 """A question -> its answer, from a source that is asked name by name.
 
 What stands at the name, at the names above it and at the wildcards there is looked up, compiled into a zone of that
-alone, and answered from: by the engine if that is all it takes (`live_engine.py`), else by the algorithm that answers
-for loaded zones too (`zone/answer.py`). Where that asks for a name that has not been looked up (the target of an alias,
-a mail server's address), it is looked up, and the algorithm begins again. So what comes out is what the whole zone
-would give.
+alone, and answered from: by the engine (`live_engine.py`) or, what it leaves to others, by the algorithm that answers
+for loaded zones too (`zone/answer.py`). Where that leads to a name that has not been looked up (the target of an alias,
+a mail server's address), it is looked up, and they begin again. So what comes out is what the whole zone would give.
 
 Blocks; called by many threads at once. Nothing here remembers answers.
 """
@@ -25,7 +24,7 @@ from pippin.engine.compile import compile_zone
 from pippin.engine.records import HEADER, record_at
 from pippin.query.compose import compose
 from pippin.query.reply import Reply
-from pippin.serve.live_engine import EMPTY, SIGNED, LiveEngine, prepared
+from pippin.serve.live_engine import EMPTY, SIGNED, Lead, LiveEngine, prepared
 from pippin.source.live import NAMES_LIMIT, LiveZone, Looked, LookUp, LookUpError
 from pippin.zone.answer import CHAIN_LIMIT, Zones, answer
 from pippin.zone.check import Finding, check
@@ -65,6 +64,9 @@ _WILDCARD = b"\1*"
 BROKEN = Reply(b"", 0, 0, 0, rcode=dns.rcode.SERVFAIL, authoritative=False, ede=INVALID_DATA)
 
 Report = Callable[[Problem], None]
+
+_Look = tuple[Sequence[bytes], Looked]
+"""Names asked for, and what stands there."""
 
 
 class LiveAnswers:
@@ -167,13 +169,23 @@ class LiveAnswers:
         zone = self.deepest_zone(name, deadline, guess)
         if zone is None:
             return None
-        names = list(way_up(name, zone.origin))
-        looked = self.records(zone, names, deadline, guess)
-        image = prepared(looked, zone.origin)
-        if image is not None and (reply := self._engine.answer(image, zone.origin, name, qtype)) is not None:
-            return reply
+        looks: list[_Look] = []
+        known: set[bytes] = set()
+        image: bytes | None = None
+        wanted: list[bytes] | None = list(way_up(name, zone.origin))
+        while wanted and len(wanted) <= NAMES_LIMIT and len(looks) < ROUNDS:
+            looks.append((wanted, self.records(zone, wanted, deadline, guess)))
+            image = prepared([looked for _, looked in looks], zone.origin)
+            known.update(wanted)
+            prompt = None if image is None else self._engine.answer(image, zone.origin, name, qtype)
+            if prompt is None:
+                break
+            reply, leads = prompt
+            wanted = self._unknown(zone, leads, known, deadline, guess)
+            if wanted == []:
+                return reply
         zones = _LiveZones(self, deadline, guess)
-        zones.know(zone, names, looked, image)
+        zones.know(zone, looks, image)
         question = dns.name.from_wire(name, 0)[0]
         try:
             for _ in range(ROUNDS):
@@ -184,6 +196,20 @@ class LiveAnswers:
         except _Broken:
             return BROKEN
         raise LookUpError(f"more than {ROUNDS} look-ups for one question", timed_out=True)
+
+    def _unknown(
+        self, zone: LiveZone, leads: Sequence[Lead], known: set[bytes], deadline: float, guess: bool
+    ) -> list[bytes] | None:
+        """Names of this zone that leads ask for and that have not been looked up. None: one leads to another zone."""
+        wanted: dict[bytes, None] = {}
+        for lead in leads:
+            if lead.is_alias:
+                there = self.deepest_zone(lead.name, deadline, guess)
+                if there is not None and there.origin != zone.origin:
+                    return None
+            if zone.origin in suffixes(lead.name):
+                wanted |= dict.fromkeys(way_up(lead.name, zone.origin, with_wildcards=lead.is_alias))
+        return [name for name in wanted if name not in known]
 
 
 class _Broken(Exception):
@@ -214,10 +240,10 @@ class _LiveZones(Zones):
         self.asked: set[dns.name.Name] = set()
         """The name asked for, and those that aliases led to."""
 
-    def know(self, zone: LiveZone, names: Sequence[bytes], looked: Looked, image: bytes | None) -> None:
+    def know(self, zone: LiveZone, looks: Sequence[_Look], image: bytes | None) -> None:
         """What has been looked up, and its image if nothing is wrong with it."""
         part = self._parts[zone.origin] = _Part(zone, self._source, self.asked)
-        part.know(names, looked, image)
+        part.know(looks, image)
 
     def begin(self) -> None:
         self.asked.clear()
@@ -277,12 +303,13 @@ class _Part:
         names = list(self.wanted)
         self.wanted.clear()
         looked = self._source.records(self._zone, names[:NAMES_LIMIT], deadline, guess)
-        self.know(names, looked, None)  # also those past the limit: addresses that an answer can do without
+        self.know([(names, looked)])  # also names past the limit: addresses that an answer can do without
 
-    def know(self, names: Sequence[bytes], looked: Looked, image: bytes | None) -> None:
-        """What stands at these names; if it is the first that is known, its image too."""
-        self._known.update(names)
-        self._looked.append(looked)
+    def know(self, looks: Sequence[_Look], image: bytes | None = None) -> None:
+        """What has been looked up; perhaps the image of all that has."""
+        for names, looked in looks:
+            self._known.update(names)
+            self._looked.append(looked)
         self._view = None if image is None else _View(image, self)
 
     def view(self) -> Zone:

@@ -1,15 +1,17 @@
-"""The engine's answer from what one look-up has given.
+"""The engine's answer from what has been looked up, and the names that this leads to.
 
-Most questions are for a name that owns what is asked for, or that is not there: nothing else has a say in those, and
-the compiled engine answers them from the zone of what was looked up, in a hundredth of the time that the algorithm of
-`zone/answer.py` takes. What leads on to other names (aliases, delegations, types with targets) it leaves to that.
+The compiled engine answers from the zone of what was looked up in a hundredth of the time that the algorithm of
+`zone/answer.py` takes. It does not know that some names are only missing because nobody has looked them up. So who asks
+it has to look at those that its answer leads to (the target of an alias, a mail server's address), and ask again if one
+was not known. What the engine leaves to the slow path goes to that algorithm here too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from struct import Struct
 from threading import Lock
+from typing import NamedTuple
 
 import dns.rcode
 import dns.rdatatype
@@ -26,18 +28,14 @@ EMPTY = 65534
 SIGNED = frozenset({dns.rdatatype.RRSIG, dns.rdatatype.NSEC, dns.rdatatype.NSEC3, dns.rdatatype.NSEC3PARAM})
 """Types of signed zones, which cannot be looked up name by name."""
 
-_LEADING_ON = frozenset(
-    {
-        dns.rdatatype.CNAME,
-        dns.rdatatype.DNAME,
-        dns.rdatatype.NS,
-        dns.rdatatype.MX,
-        dns.rdatatype.SRV,
-        dns.rdatatype.SVCB,
-        dns.rdatatype.HTTPS,
-    }
-)
-"""In an answer section these take more names to answer: the next of a chain, or targets whose addresses go along."""
+_HOST_AT = {
+    dns.rdatatype.NS: 0,
+    dns.rdatatype.MX: 2,
+    dns.rdatatype.SRV: 6,
+    dns.rdatatype.SVCB: 2,
+    dns.rdatatype.HTTPS: 2,
+}
+"""Types with a target whose addresses go along, and where in the rdata it stands."""
 
 _META = range(128, dns.rdatatype.ANY)
 """Types that are no data (RFC 6895 section 3.1)."""
@@ -45,7 +43,16 @@ _META = range(128, dns.rdatatype.ANY)
 _CLIENT = bytes(CLIENT_SIZE)
 _QUESTION = Struct(">HHHHHH")
 _RECORD = Struct(">HHIH")  # type, class, TTL, length
-_AA_TC, _AA = 6, 4
+_AA, _TC = 4, 2
+_ROOT = b"\0"
+
+
+class Lead(NamedTuple):
+    """A name that an answer leads to, in lower-case wire format."""
+
+    name: bytes
+    is_alias: bool
+    """The question goes on there, and wildcards and other zones count. Else it is a host whose addresses go along."""
 
 
 class LiveEngine:
@@ -55,10 +62,10 @@ class LiveEngine:
         self._responder = Responder(Options())
         self._lock = Lock()
 
-    def answer(self, image: bytes, origin: bytes, name: bytes, qtype: int) -> Reply | None:
-        """The reply to a question for `name`, lower-case wire format, from the only zone there is at or above it.
+    def answer(self, image: bytes, origin: bytes, name: bytes, qtype: int) -> tuple[Reply, list[Lead]] | None:
+        """The reply to a question for `name` (lower-case wire format) from the only zone there is, and where it leads.
 
-        None: it takes more than the name, the names above it and the wildcards there.
+        None: the engine has none.
         """
         if qtype in _META or (qtype == dns.rdatatype.DS and name == origin):
             return None
@@ -71,38 +78,76 @@ class LiveEngine:
                 verdict, message = responder.answer_stream(query, _CLIENT, 0)
             finally:
                 responder.remove(origin)
-        return _reply(message, len(query)) if verdict == HIT else None
+        return _read(message, len(query), qtype) if verdict == HIT else None
 
 
-def prepared(looked: Looked, origin: bytes) -> bytes | None:
-    """The image of what one look-up has given; None if something is wrong with it."""
-    if looked.unreadable:
-        return None
-    marks: Sequence[tuple[bytes, int]] = [(owner, EMPTY) for owner in sorted(set(looked.empty))]
-    stream, at = looked.records, 0
-    while at < len(stream):
-        length, rdtype, _, size, _, _, _, _ = HEADER.unpack_from(stream, at)
-        if rdtype in SIGNED:
+def prepared(looks: Iterable[Looked], origin: bytes) -> bytes | None:
+    """The image of what has been looked up; None if something is wrong with it."""
+    streams: list[bytes] = []
+    bare: list[bytes] = []
+    for looked in looks:
+        if looked.unreadable:
             return None
-        at += HEADER.size + length + size
-    image, findings = compile_zone(stream, origin, 0, b"", marks)
+        stream, at = looked.records, 0
+        while at < len(stream):
+            length, rdtype, _, size, _, _, _, _ = HEADER.unpack_from(stream, at)
+            if rdtype in SIGNED:
+                return None
+            at += HEADER.size + length + size
+        streams.append(stream)
+        bare += looked.empty
+    marks = [(owner, EMPTY) for owner in sorted(set(bare))]
+    image, findings = compile_zone(b"".join(streams), origin, 0, b"", marks)
     return image if all(len(finding) > 2 for finding in findings) else None  # those are about marks
 
 
-def _reply(message: bytes, start: int) -> Reply | None:
-    """What `compose` would make of the same answer. None if it is no answer of authority, or leads on."""
+def _read(message: bytes, start: int, qtype: int) -> tuple[Reply, list[Lead]] | None:
+    """The reply that `compose` would make of the same answer. None for one that is no answer, or is cut short."""
     _, flags, _, answers, authorities, additionals = _QUESTION.unpack_from(message)
-    if flags >> 8 & _AA_TC != _AA:
+    records = answers + authorities + additionals
+    if not records or flags >> 8 & _TC:
         return None
-    at = start
+    follows = qtype not in (dns.rdatatype.CNAME, dns.rdatatype.ANY)
+    leads: list[Lead] = []
+    glue_required = False
     lowest = 0xFFFFFFFF
-    for number in range(answers + authorities + additionals):
+    at = start
+    for number in range(records):
         while 0 < (length := message[at]) < 0xC0:
             at += 1 + length
         at += 2 if length else 1
         rdtype, _, ttl, size = _RECORD.unpack_from(message, at)
-        if number < answers and rdtype in _LEADING_ON:
-            return None
+        at += _RECORD.size
         lowest = min(lowest, ttl)
-        at += _RECORD.size + size
-    return Reply(message[start:], answers, authorities, additionals, rcode=flags & 15, ttl=lowest)
+        if number < answers + authorities:
+            if rdtype == dns.rdatatype.CNAME and follows:
+                leads.append(Lead(_name(message, at), True))
+            elif rdtype == dns.rdatatype.DNAME:
+                return None
+            elif (host_at := _HOST_AT.get(rdtype)) is not None:
+                leads.append(Lead(_name(message, at + host_at), False))
+                glue_required = glue_required or number >= answers
+        at += size
+    reply = Reply(
+        message[start:],
+        answers,
+        authorities,
+        additionals,
+        rcode=flags & 15,
+        authoritative=bool(flags >> 8 & _AA),
+        glue_required=glue_required,
+        ttl=lowest,
+    )
+    return reply, leads
+
+
+def _name(message: bytes, at: int) -> bytes:
+    """A name that the engine wrote, so pointers lead back and end."""
+    labels = []
+    while length := message[at]:
+        if length >= 0xC0:
+            at = (length & 0x3F) << 8 | message[at + 1]
+            continue
+        labels.append(message[at : at + 1 + length])
+        at += 1 + length
+    return b"".join(labels).lower() + _ROOT  # no length is a letter
