@@ -32,6 +32,7 @@ def run(tmp_path: Path, places: list[Place], test: Test) -> list[dict[str, Any]]
         store = Store.open(tmp_path / "store", 1)
         catalogue = Catalogue(store, lambda: places, lambda done, total, place: None)
         try:
+            catalogue.listen()
             await catalogue.read_first()
             await test(catalogue)
         finally:

@@ -145,3 +145,19 @@ def test_without_inotify_files_are_looked_at(
 
 def _fail(*arguments: object) -> NoReturn:
     raise OSError(24, "Too many open files")
+
+
+@pytest.mark.usefixtures("only_events")
+def test_change_made_between_the_first_reading_and_the_watching_is_noticed(tmp_path: Path) -> None:
+    write_zone(tmp_path / "one.zone", "one")
+
+    async def test(catalogue: Catalogue) -> None:
+        write_zone(tmp_path / "two.zone", "two")
+        write_zone(tmp_path / "one.zone", "one", serial=2)
+        (tmp_path / "three.zone").hardlink_to(write_zone(tmp_path / "three", "three"))
+        watcher = asyncio.create_task(catalogue.watch())
+        await asyncio.wait_for(until(lambda: served(catalogue) == {"one": 2, "two": 1, "three": 1}), 5)
+        watcher.cancel()
+        await asyncio.gather(watcher, return_exceptions=True)
+
+    run(tmp_path, [Place(str(tmp_path))], test)

@@ -202,21 +202,24 @@ class Catalogue:
         """A copy of what is served from there; None if nothing is."""
         return await self._locked(partial(self._changes.image, place))
 
-    async def watch(self) -> None:
-        """Reload what changes, for ever."""
+    def listen(self) -> None:
+        """Have the kernel note what happens to files, for `watch`. Before `read_first`, so that nothing is missed."""
         try:
             self._inotify = Inotify()
         except OSError as error:
             log.warning("changed files are noticed by looking at them only, not at once", reason=error)
+
+    async def watch(self) -> None:
+        """Reload what changes, for ever."""
+        if self._inotify is None:
             await self._look_from_time_to_time()
         else:
             self._watcher.has_events = True
-            await self._locked(reading.get_ready)
-            await self._locked(self._listen_to_folders)
-            await self._look()  # for what happened before the first folder was listened to
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._look_from_time_to_time())
                 tasks.create_task(self._listen(self._inotify))
+                await self._locked(reading.get_ready)
+                await self._look()  # for what happened to a file after it was read, before its folder was listened to
+                tasks.create_task(self._look_from_time_to_time())
 
     async def _look_from_time_to_time(self) -> None:
         while True:
@@ -443,8 +446,9 @@ class Catalogue:
         self._folders = {place for place in sources if os.path.isdir(place.path)}
         files = [place for place in sources if place.database is None]
         self._named = set(files) - self._folders
-        for folder in self._folders:
-            self._watcher.follow(folder, ())  # as it looks before it is listed, so that no change is missed
+        for folder in self._folders:  # before it is listed, so that no change is missed
+            self._listen_to((os.path.join(folder.path, ""),))
+            self._watcher.follow(folder, ())
         try:
             places = expand(files)
         except OSError as error:
@@ -474,17 +478,10 @@ class Catalogue:
                 self._report_misplaced(self._changes.marks.of(outcome.origin))
         return outcomes
 
-    def _listen_to_folders(self) -> None:
-        for folder in self._folders:
-            self._listen_to((os.path.join(folder.path, ""),))
-        for outcome in self._outcomes.values():
-            if outcome.place.database is None:
-                self._listen_to((outcome.place.path, *(file.path for file in outcome.dependencies)))
-
     def _listen_to(self, paths: Iterable[str]) -> None:
         if self._inotify is not None:
-            for path in paths:
-                self._inotify.watch(os.path.dirname(path))
+            for folder in {os.path.dirname(path) for path in paths}:
+                self._inotify.watch(folder)
 
     def _note(self, outcome: Outcome, outcomes: list[Outcome], total: int, quietly: bool = False) -> None:
         if outcome.place.database is None:

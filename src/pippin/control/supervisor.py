@@ -146,6 +146,8 @@ class Supervisor:
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 loop.add_signal_handler(number, self._on_signal, number)
             await self._open(channel)
+            if self._settings.watch:
+                self._catalogue.listen()
             if await self._unless_ended(self._read_first()):
                 served, outcomes = self._catalogue.served(), self._catalogue.outcomes()
                 rejected = sum(not outcome.published for outcome in outcomes)
