@@ -4,13 +4,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 LISTEN ?= --listen 127.0.0.1:5300 --listen [::1]:5300
-WORKERS_FOR_TESTS ?= 2
+WORKERS_FOR_TESTS ?= 4
 
 ENGINE_SOURCES := $(wildcard src/pippin/engine/*.py src/pippin/engine/*.pyx)
 # Everything runs a second time with the uncompiled engine, but for what loads both engines by itself.
 LOADS_BOTH := --ignore=tests/agreement --ignore=tests/fuzz
 
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS_FOR_TESTS) --dist loadfile
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS_FOR_TESTS) --dist loadfile --durations 12
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 .PHONY: help serve build test peers check bench fuzz clean
