@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from pippin.serve.live_answers import LiveAnswers
 from pippin.source.live import LiveSettings, open_look_up
+from pippin.zone.answer import answer
 from pippin.zone.problem import Problem
 from tests.agreement.harness import CLIENT, NOW, World, show, told
 from tests.agreement.test_agreement import PHASES, USUAL, WORLDS
@@ -93,8 +94,9 @@ def test_looked_up_or_loaded_the_answers_are_the_same(tables: Tables) -> None:
         live = LiveAnswers(look_up, problems.append)
         for question in asked:
             oracle = world.oracle(question)
-            name = dns.name.from_text(question.name).canonicalize().to_wire()
-            reply = live.answer(name, dns.rdatatype.from_text(question.rdtype), time.monotonic() + PATIENCE)
+            name_asked = dns.name.from_text(question.name).canonicalize()
+            rdtype = dns.rdatatype.from_text(question.rdtype)
+            reply = live.answer(name_asked.to_wire(), rdtype, time.monotonic() + PATIENCE)
             if reply is None:
                 assert oracle.rcode == "REFUSED", question
                 continue
@@ -102,6 +104,8 @@ def test_looked_up_or_loaded_the_answers_are_the_same(tables: Tables) -> None:
             assert found == oracle, show(texts, question, found, oracle, ())
             records = [*found.answer, *found.authority, *found.additional]
             assert reply.ttl == min((ttl for _, ttl, _, _ in records), default=0), question
+            whole = answer(world.zones, name_asked, rdtype, False)
+            assert reply.glue_required == whole.glue_required, question
         assert problems == []
 
     same()

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
@@ -28,6 +29,9 @@ from pippin.source.sql.rows import Rows
 from pippin.source.sql.statements import Statements, WrongSchema, statements_for
 from pippin.source.url import DatabaseError, parse_url
 from pippin.zone.problem import Problem
+
+SPELLED_KEPT = 4096
+"""Names of which it is remembered how they are written: those of zones, and the wildcards there, come with each."""
 
 _ORDINARY = re.compile(rb"[!-\-/-\[\]-~]*")
 """Labels that are written as they are. A dot and a backslash inside a label are not."""
@@ -62,6 +66,7 @@ class SQLLookUp:
             self._engine = open_engine(self._url, limits=limits)
         except DatabaseError as error:
             raise LookUpError(str(error)) from None
+        self._shown = str(self._url)
         self._driver_error = self._engine.dialect.loaded_dbapi.Error
         if self._url.scheme == "mysql":
             sql.event.listen(self._engine, "connect", _LimitStatements(settings.timeout))
@@ -112,7 +117,7 @@ class SQLLookUp:
             owners[number] = owner
             kinds[number] = line
             lines.append(line)
-        reader = Rows(str(self._url), zone.id, zone.origin)
+        reader = Rows(self._shown, zone.id, zone.origin)
         reader.add(lines)
         loaded = reader.loaded()
         unreadable = [
@@ -250,6 +255,7 @@ class _LimitStatements:
             cursor.execute(f"SET SESSION {limit}")
 
 
+@lru_cache(SPELLED_KEPT)
 def _spelled(name: bytes) -> str:
     """A name in wire format as PowerDNS writes it into its tables."""
     return ".".join(map(_label, _labels(name))) or "."
