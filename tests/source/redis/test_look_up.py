@@ -45,6 +45,16 @@ def test_what_stands_at_names(redis: RedisServer, look_up: RedisLookUp) -> None:
     assert looked.unreadable == ()
 
 
+def test_zones_that_begin_at_the_names_are_told_beside(redis: RedisServer, look_up: RedisLookUp) -> None:
+    for zone in ("octo.test", "deep.octo.test", "gone.octo.test"):
+        add_zone(redis, zone)
+    redis.do("HSET", "pippin:zones", "gone.octo.test", "deleted")
+    (zone,) = look_up.zones([wire("octo.test")])
+    names = ["www.deep.octo.test", "deep.octo.test", "*.deep.octo.test", "gone.octo.test", "octo.test"]
+    assert look_up.records(zone, [wire(name) for name in names]).origins == (wire("deep.octo.test"),)
+    assert look_up.records(zone, [wire("octo.test")]).origins == ()
+
+
 def test_garbage_is_said_with_its_owner_and_type(redis: RedisServer, look_up: RedisLookUp) -> None:
     fields = {"a": "60 IN NS (\n60 A 192.0.2.1", "b": "60 TXT x;", "c": b"\xff", "d": "60 A garbage"}
     fields["e"] = "x" * 2_000_000

@@ -1,4 +1,4 @@
-"""Single names looked up while a question waits: `LookUp` for Redis. Both questions are one command each, HMGET."""
+"""Single names looked up while a question waits: `LookUp` for Redis. HMGET for both questions."""
 
 from __future__ import annotations
 
@@ -49,15 +49,23 @@ class RedisLookUp:
         key = zone_key(self._where, name_of(zone.origin))
         place = f"{self._shown} {key}"
         owners = {relative(name, zone.origin): name for name in names}
-        (values,) = self._ask(("HMGET", key, *owners))
+        others = [name for name in names if name != zone.origin]
+        # With the rows comes whether a zone begins there, so that a new name in a known zone is one question.
+        listing = ("HMGET", zones_key(self._where), *map(name_of, others))
+        values, *versions = self._ask(("HMGET", key, *owners), *([listing] if others else []))
+        origins: list[bytes] = []
+        for listed in versions:
+            if isinstance(listed, Exception):
+                raise LookUpError(f"{self._shown} {listing[1]}: {listed}")
+            origins += [name for name, version in zip(others, listed, strict=True) if version not in (None, DELETED)]
         if isinstance(values, Exception):
             problem = Problem(place, 0, 0, "it is no hash; delete the key, and load the zone again")
-            return Looked(b"", (), tuple(Unreadable(name, 0, problem) for name in names))
+            return Looked(b"", (), tuple(Unreadable(name, 0, problem) for name in names), origins=tuple(origins))
         there = {field: value for field, value in zip(owners, values, strict=True) if value is not None}
         if sum(value.count(b"\n") for value in there.values()) + len(there) > RECORDS_LIMIT:
             what = f"more than {RECORDS_LIMIT} records at {name_of(names[0])} and the names above it"
             problem = Problem(place, 0, 0, what)
-            return Looked(b"", (), tuple(Unreadable(name, 0, problem) for name in names))
+            return Looked(b"", (), tuple(Unreadable(name, 0, problem) for name in names), origins=tuple(origins))
         fields = Fields(place, zone.origin)
         fields.add(there.items())
         loaded = fields.loaded()
@@ -67,7 +75,7 @@ class RedisLookUp:
         if len(unreadable) >= MAX_ERRORS:  # there may be more, at any of the names
             unreadable += [Unreadable(name, 0, unreadable[-1].problem) for name in names]
         empty = tuple(owners[field] for field, value in there.items() if not value)
-        return Looked(bytes(loaded.records), empty, tuple(unreadable), loaded.locate)
+        return Looked(bytes(loaded.records), empty, tuple(unreadable), loaded.locate, tuple(origins))
 
     def close(self) -> None:
         self._client.close()
