@@ -25,11 +25,13 @@ WRITE_LIMIT = 1 << 30
 
 
 _children: set[subprocess.Popen[bytes]] = set()
+_stops = 0
 
 
 def prepare_apart(place: Place, seed: int, marks: Marks = NO_MARKS) -> Prepared:
     """`prepare` in a child. If that dies, for lack of memory say, the zone has a problem and nobody else has."""
     fd = os.memfd_create("zone")
+    stops = _stops
     try:
         # -P: no module from the folder we happen to stand in may take the place of one of ours.
         command = [sys.executable, "-P", "-m", __spec__.name, str(fd)]
@@ -41,6 +43,8 @@ def prepare_apart(place: Place, seed: int, marks: Marks = NO_MARKS) -> Prepared:
             process_group=0,  # Ctrl-C is for the control process to decide on
         )
         _children.add(child)
+        if stops != _stops:  # `stop` was called while it started, and may not have seen it
+            child.kill()
         try:
             output, _ = child.communicate(pickle.dumps((place, seed, marks)))
         finally:
@@ -59,6 +63,8 @@ def prepare_apart(place: Place, seed: int, marks: Marks = NO_MARKS) -> Prepared:
 
 def stop() -> None:
     """End all children at once: whoever waits for one gets a zone with a problem. For when nobody wants it any more."""
+    global _stops
+    _stops += 1
     for child in tuple(_children):
         child.kill()
 
