@@ -10,7 +10,8 @@ ENGINE_SOURCES := $(wildcard src/pippin/engine/*.py src/pippin/engine/*.pyx)
 # Everything runs a second time with the uncompiled engine, but for what loads both engines by itself.
 LOADS_BOTH := --ignore=tests/agreement --ignore=tests/fuzz
 
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS_FOR_TESTS) --dist loadfile --durations 12
+# In the order of the names: by default files with few tests, which are the slow ones, would come last, one by one.
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS_FOR_TESTS) --dist loadfile --no-loadscope-reorder --durations 12
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 .PHONY: help serve build test peers check bench fuzz clean
