@@ -307,3 +307,18 @@ def test_one_success_ends_the_count() -> None:
             assert breaker.failed(0.0) == 0.0
         breaker.succeeded()
     assert not breaker.rests(0.0)
+
+
+def test_place_of_an_overrun_is_that_of_the_first_alarm_not_of_one_on_the_way_out() -> None:
+    def interrupted() -> None:
+        try:
+            raise Overrun("the time budget is used up")
+        finally:
+            leave()
+
+    def leave() -> None:
+        raise Overrun("again")
+
+    with pytest.raises(Overrun) as caught:
+        interrupted()
+    assert place_of(caught.value) == f"{__file__}:{interrupted.__code__.co_firstlineno + 2}"

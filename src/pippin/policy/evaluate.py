@@ -280,6 +280,8 @@ class Breaker:
 
 def place_of(error: BaseException) -> str:
     """`file:line` where an error was raised, in the policy's code or what that called; "" if it was not there."""
+    while isinstance(error, Overrun) and isinstance(error.__context__, Overrun):
+        error = error.__context__  # the alarm came again on the way out: the first one tells where the time went
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_ours(frame)]
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
 
