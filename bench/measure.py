@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -169,6 +170,39 @@ class Load:
     """Questions a second for each worker; None: as many as are answered."""
 
 
+def rate_figures(
+    bench: Bench,
+    process: Process,
+    start: float,
+    ask: Callable[[float, float | None], dnsperf.Outcome],
+    rate: float | None = None,
+) -> dict[str, float]:
+    """`RATE_FIGURES` of a server that took `start` seconds to answer: asked at `rate`, then at half of what it reached.
+
+    `ask` takes seconds, and questions a second or None for as many as it can.
+    """
+    before = process.cpu_time()
+    outcome = ask(bench.seconds, rate)
+    spent = process.cpu_time() - before
+    if not outcome.answered or not process.is_running():
+        raise NoStart("no answers under load")
+    half = ask(bench.seconds / 2, outcome.rate / 2)
+    per_answer = 1e6 / outcome.answered
+    return {
+        "rate": outcome.rate,
+        "cpu_us": spent.total * per_answer,
+        "user_us": spent.user * per_answer,
+        "system_us": spent.system * per_answer,
+        "busy": 100 * spent.total / outcome.seconds,
+        "lost": outcome.lost,
+        "half_rate": half.rate,
+        "p50_us": half.latency(50),
+        "p99_us": half.latency(99),
+        "start_s": start,
+        "pss_mib": process.pss_bytes() / 2**20,
+    }
+
+
 def rate_turn(
     bench: Bench, server: str | type[Peer], load: Load, workers: int = 1, cpus: set[int] | None = None
 ) -> Callable[[int], dict[str, float]]:
@@ -202,26 +236,8 @@ def rate_turn(
                 found = check.ask(peer.port, lines, load.dnssec_ok, load.transport)
                 check.compare(lines, found, expected, kind.follows_aliases)
             ask(peer.port, WARM_UP_SECONDS)
-            before = process.cpu_time()
-            outcome = ask(peer.port, bench.seconds, load.rate and load.rate * workers)
-            spent = process.cpu_time() - before
-            if not outcome.answered or not process.is_running():
-                raise NoStart("no answers under load")
-            half = ask(peer.port, bench.seconds / 2, outcome.rate / 2)
-            per_answer = 1e6 / outcome.answered
-            return {
-                "rate": outcome.rate,
-                "cpu_us": spent.total * per_answer,
-                "user_us": spent.user * per_answer,
-                "system_us": spent.system * per_answer,
-                "busy": 100 * spent.total / outcome.seconds,
-                "lost": outcome.lost,
-                "half_rate": half.rate,
-                "p50_us": half.latency(50),
-                "p99_us": half.latency(99),
-                "start_s": start,
-                "pss_mib": process.pss_bytes() / 2**20,
-            }
+            rate = load.rate and load.rate * workers
+            return rate_figures(bench, process, start, partial(ask, peer.port), rate)
 
     return turn
 

@@ -21,7 +21,7 @@ import dns.rcode
 
 from bench import check, dnsperf
 from bench.check import WrongAnswer
-from bench.measure import REPLY_SECONDS, Bench, NoStart, in_turns, running, wait_answer
+from bench.measure import REPLY_SECONDS, Bench, NoStart, in_turns, rate_figures, running, wait_answer
 from bench.peers.forwarders import Dnsmasq, Forwarder, ForwardingPippin, Unbound, to
 from bench.peers.nsd import Nsd
 from bench.peers.peer import Peer, ZoneFile
@@ -108,27 +108,12 @@ def _forwarding(
 def _measured(
     bench: Bench, port: int, process: Process, start: float, full: Path, half: Path
 ) -> dict[str, float]:
-    before = process.cpu_time()
-    outcome = dnsperf.run(port, full, bench.seconds, bench.client_cpus, bench.scratch)
-    spent = process.cpu_time() - before
-    if not outcome.answered or not process.is_running():
-        raise NoStart("no answers under load")
-    at_half = dnsperf.run(
-        port, half, bench.seconds / 2, bench.client_cpus, bench.scratch, rate=outcome.rate / 2
-    )
-    per_answer = 1e6 / outcome.answered
-    return {
-        "rate": outcome.rate,
-        "cpu_us": spent.total * per_answer,
-        "user_us": spent.user * per_answer,
-        "system_us": spent.system * per_answer,
-        "busy": 100 * spent.total / outcome.seconds,
-        "lost": outcome.lost,
-        "p50_us": at_half.latency(50),
-        "p99_us": at_half.latency(99),
-        "start_s": start,
-        "pss_mib": process.pss_bytes() / 2**20,
-    }
+    streams = iter((full, half))
+
+    def ask(seconds: float, rate: float | None) -> dnsperf.Outcome:
+        return dnsperf.run(port, next(streams), seconds, bench.client_cpus, bench.scratch, rate=rate)
+
+    return rate_figures(bench, process, start, ask)
 
 
 def _remembered(bench: Bench, kind: type[Peer], stream: Path) -> Turn:

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 from bench import check, dnsperf
 from bench.databases import postgresql, rows_of
-from bench.measure import Bench, Load, NoStart, in_turns, reference, running, wait_answer
+from bench.measure import Bench, Load, NoStart, in_turns, rate_figures, reference, running, wait_answer
 from bench.peers.peer import ZoneFile
 from bench.peers.pippin import Pippin
 from bench.question import RATE_FIGURES, Figure, Question, Row, Target
@@ -79,27 +79,11 @@ def _hot_turn(bench: Bench, kind: type[Pippin], load: Load) -> Turn:
             found = check.ask(peer.port, names, False, "udp")
             sample = check.sample(load.stream)
             check.compare(sample, found[: len(sample)], expected, kind.follows_aliases)
-            before = process.cpu_time()
-            outcome = dnsperf.run(peer.port, load.stream, bench.seconds, bench.client_cpus, bench.scratch)
-            spent = process.cpu_time() - before
-            if not outcome.answered or not process.is_running():
-                raise NoStart("no answers under load")
-            half = dnsperf.run(
-                peer.port, load.stream, bench.seconds / 2, bench.client_cpus, bench.scratch, rate=outcome.rate / 2
-            )
-            per_answer = 1e6 / outcome.answered
-            return {
-                "rate": outcome.rate,
-                "cpu_us": spent.total * per_answer,
-                "user_us": spent.user * per_answer,
-                "system_us": spent.system * per_answer,
-                "busy": 100 * spent.total / outcome.seconds,
-                "lost": outcome.lost,
-                "p50_us": half.latency(50),
-                "p99_us": half.latency(99),
-                "start_s": start,
-                "pss_mib": process.pss_bytes() / 2**20,
-            }
+
+            def ask(seconds: float, rate: float | None) -> dnsperf.Outcome:
+                return dnsperf.run(peer.port, load.stream, seconds, bench.client_cpus, bench.scratch, rate=rate)
+
+            return rate_figures(bench, process, start, ask)
 
     return turn
 

@@ -18,7 +18,7 @@ import dns.rcode
 
 from bench import check, dnsperf, steering
 from bench.check import WrongAnswer
-from bench.measure import WARM_UP_SECONDS, Bench, NoStart, in_turns, running, wait_answer
+from bench.measure import WARM_UP_SECONDS, Bench, in_turns, rate_figures, running, wait_answer
 from bench.peers.dnslib import Dnslib
 from bench.peers.peer import Peer, ZoneFile
 from bench.peers.steering import ONE, TWO, Steering, SteeringGdnsd, SteeringPippin, SteeringPowerDns
@@ -75,25 +75,7 @@ def _turn(bench: Bench, kind: type[Peer], stream: Path, expected: Expected) -> C
                 return dnsperf.run(peer.port, stream, seconds, bench.client_cpus, bench.scratch, rate=rate)
 
             ask(WARM_UP_SECONDS)
-            before = process.cpu_time()
-            outcome = ask(bench.seconds)
-            spent = process.cpu_time() - before
-            if not outcome.answered or not process.is_running():
-                raise NoStart("no answers under load")
-            half = ask(bench.seconds / 2, outcome.rate / 2)
-            per_answer = 1e6 / outcome.answered
-            return {
-                "rate": outcome.rate,
-                "cpu_us": spent.total * per_answer,
-                "user_us": spent.user * per_answer,
-                "system_us": spent.system * per_answer,
-                "busy": 100 * spent.total / outcome.seconds,
-                "lost": outcome.lost,
-                "p50_us": half.latency(50),
-                "p99_us": half.latency(99),
-                "start_s": start,
-                "pss_mib": process.pss_bytes() / 2**20,
-            }
+            return rate_figures(bench, process, start, ask)
 
     return turn
 
